@@ -1,0 +1,1 @@
+"""The local AWS: real machines and load balancers behind the AWS API, for demonstrations and tests."""
