@@ -62,7 +62,9 @@ class Screen:
     def say(self, line: str) -> None:
         self.console.print(f"  [dim]{line}[/]")
 
-    def run(self, title: str, argv: Sequence[str], log: Path, *, timeout: float, env: Mapping[str, str] | None = None) -> str:
+    def run(
+        self, title: str, argv: Sequence[str], log: Path, *, timeout: float, env: Mapping[str, str] | None = None
+    ) -> str:
         """Run a command with its output in ``log`` and its news on the screen; returns the output."""
         log.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + timeout

@@ -1,7 +1,8 @@
 """Steady load on the shop that checks every answer, not only its status.
 
-Open loop: requests start on schedule whether or not earlier ones came back, so that a stall shows as latency and not as silence. Run inside the
-lab's network: ``lab run python -m demo.load --url http://… --out build/demo/load.csv``; ends on SIGTERM or after ``--seconds``.
+Open loop: requests start on schedule whether or not earlier ones came back, so that a stall shows as latency and not as
+silence. Run inside the lab's network, ``lab run python -m demo.load --url http://… --out build/demo/load.csv …``; ends on
+SIGTERM or after ``--seconds``.
 """
 
 from __future__ import annotations
@@ -100,13 +101,17 @@ def read(path: Path) -> list[Sample]:
     """The samples of a finished run."""
     with path.open(newline="") as file:
         return [
-            Sample(float(r["at"]), float(r["seconds"]), r["path"], int(r["status"]), r["verdict"], r["version"], r["host"])
+            Sample(
+                float(r["at"]), float(r["seconds"]), r["path"], int(r["status"]), r["verdict"], r["version"], r["host"]
+            )
             for r in csv.DictReader(file)
         ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m demo.load", description="Steady load on the shop that checks every answer.")
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.load", description="Steady load on the shop that checks every answer."
+    )
     parser.add_argument("--url", required=True, help="where the shop is, without a path")
     parser.add_argument("--out", type=Path, required=True, help="CSV file, a line a request")
     parser.add_argument("--rate", type=float, default=200.0, help="requests a second (default: 200)")
