@@ -1,0 +1,168 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The ecommerce.fleet maintainers
+# MIT License (see LICENSE)
+"""Remove from a host what must not be in an image. Runs on the host, under Python 2.7 and 3.7+."""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: image_clean
+short_description: Remove from a host what must not be in an image
+version_added: 0.1.0
+description:
+  - Removes files and directories, empties files and cuts the logs below directories, all in one call.
+  - In a log directory, rotated and compressed files are removed and the others emptied, so that owner, mode and security label stay.
+  - Never follows a symbolic link out of the named paths; leaves the running module's own files alone.
+options:
+  remove:
+    description: Globs of files, links and whole directories to remove. A C(*) as the last part includes hidden names.
+    type: list
+    elements: str
+    default: []
+  empty:
+    description: Globs of files to cut to zero bytes.
+    type: list
+    elements: str
+    default: []
+  empty_logs_below:
+    description: Directories whose log files are emptied, rotated ones removed.
+    type: list
+    elements: path
+    default: []
+  keep:
+    description: Globs that nothing above applies to.
+    type: list
+    elements: str
+    default: []
+author:
+  - The ecommerce.fleet maintainers (@ecommerce-fleet)
+"""
+
+EXAMPLES = r"""
+- name: Clean the host
+  ecommerce.fleet.image_clean:
+    remove: [/etc/ssh/ssh_host_*, /tmp/*]
+    empty: [/etc/machine-id]
+    empty_logs_below: [/var/log]
+    keep: [/tmp/systemd-private-*]
+"""
+
+RETURN = r"""
+removed:
+  description: What was (in check mode, would be) removed.
+  returned: always
+  type: list
+  elements: str
+emptied:
+  description: What was (in check mode, would be) emptied.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import fnmatch
+import glob
+import os
+import re
+import shutil
+import stat
+
+from ansible.module_utils.basic import AnsibleModule
+
+# messages-20261124, secure.1, cron-20261124.gz, error.log.2.xz
+ROTATED = re.compile(r"([.-]\d{8}(-\d+)?|\.\d+|\.old)(\.(gz|xz|bz2|zst))?$|\.(gz|xz|bz2|zst)$")
+ALWAYS_KEPT = ("/tmp/ansible_*", "/var/tmp/ansible_*")
+
+
+def kept(path, keep):
+    return any(fnmatch.fnmatch(path, pattern) for pattern in keep)
+
+
+def expand(patterns, keep):
+    """The paths that the patterns hit, links included and kept ones not, sorted."""
+    found = set()
+    for pattern in patterns:
+        found.update(glob.glob(pattern))
+        if os.path.basename(pattern) == "*":
+            found.update(glob.glob(os.path.join(os.path.dirname(pattern), ".*")))
+    return sorted(path for path in found if os.path.lexists(path) and not kept(path, keep))
+
+
+def is_filled_file(path):
+    """A regular file, not a link, with something in it."""
+    status = os.lstat(path)
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0
+
+
+def logs(directories, keep):
+    """(rotated files, files with contents) below the directories. Links to directories are not followed."""
+    rotated, filled = [], []
+    for top in directories:
+        for folder, _names, files in os.walk(top):
+            for path in [os.path.join(folder, name) for name in files]:
+                if kept(path, keep) or not stat.S_ISREG(os.lstat(path).st_mode):
+                    continue
+                if ROTATED.search(os.path.basename(path)):
+                    rotated.append(path)
+                elif is_filled_file(path):
+                    filled.append(path)
+    return rotated, filled
+
+
+def plan(remove, empty, empty_logs_below, keep):
+    """What there is to remove and to empty: {"remove": [paths], "empty": [paths]}."""
+    keep = tuple(keep) + ALWAYS_KEPT
+    rotated, filled = logs(empty_logs_below, keep)
+    gone = sorted(set(expand(remove, keep) + rotated))
+    cut = sorted(set([p for p in expand(empty, keep) if is_filled_file(p)] + filled))
+    below = tuple(path.rstrip("/") + "/" for path in gone)
+    return {"remove": gone, "empty": [p for p in cut if p not in gone and not p.startswith(below)]}
+
+
+def remove_path(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def empty_file(path):
+    """Cut in place: a daemon that appends to it goes on at the new end."""
+    with open(path, "r+b") as handle:
+        handle.truncate(0)
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "remove": {"type": "list", "elements": "str", "default": []},
+            "empty": {"type": "list", "elements": "str", "default": []},
+            "empty_logs_below": {"type": "list", "elements": "path", "default": []},
+            "keep": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    wanted = plan(**module.params)
+    if not module.check_mode:
+        for action, paths in ((remove_path, wanted["remove"]), (empty_file, wanted["empty"])):
+            for path in paths:
+                try:
+                    action(path)
+                except (IOError, OSError) as error:
+                    module.fail_json(
+                        msg="Cleaning the image: %s could not be cleaned: %s. No image must be made from this host; "
+                        "mend the cause and bake again." % (path, error)
+                    )
+    lines = ["removed %s\n" % p for p in wanted["remove"]] + ["emptied %s\n" % p for p in wanted["empty"]]
+    module.exit_json(
+        changed=bool(lines),
+        removed=wanted["remove"],
+        emptied=wanted["empty"],
+        diff={"before": "", "after": "".join(lines)},
+    )
+
+
+if __name__ == "__main__":
+    main()
