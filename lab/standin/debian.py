@@ -1,0 +1,97 @@
+"""The userland that both stand-ins are made of: a Debian root from this machine's own package sources."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.run import run
+from lab.standin.cache import build_once, digest
+
+BASE_PACKAGES = (
+    "acl at bzip2 ca-certificates chrony cron curl dbus dnf dnf-plugins-core e2fsprogs file findutils gpg hostname iproute2 iputils-ping kmod "
+    "less libpam-pwquality logrotate nftables openssh-client openssh-server openssl procps psmisc python3 rpm rsyslog sudo systemd "
+    "systemd-sysv tar tzdata udev unzip vim-tiny xz-utils zstd"
+).split()
+EXCLUDED = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/perl/*/pod/*", "/usr/share/lintian/*"]
+SOURCES = Path("/etc/apt")
+
+
+def need_tools(*tools: str) -> None:
+    """Raises LabError when a program that the build starts is not on this machine."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        raise LabError(f"building the stand-in: {', '.join(missing)} not found on this machine", hint="run scripts/setup, which installs it")
+
+
+def codename() -> str:
+    """This machine's Debian or Ubuntu release, e.g. `bookworm`. Raises LabError elsewhere."""
+    match = re.search(r"^VERSION_CODENAME=\"?(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
+    if match is None or not SOURCES.is_dir():
+        raise LabError("building the stand-in: this machine has no apt package sources", hint="use Debian 12 or newer; see docs/lab.md")
+    return match.group(1)
+
+
+def source_files(release: str) -> list[Path]:
+    """The machine's apt source files that serve its own release (others, as of a vendor, stay out of the stand-in)."""
+    files = [SOURCES / "sources.list", *sorted((SOURCES / "sources.list.d").glob("*"))]
+    files = [file for file in files if file.suffix in {".list", ".sources"} and file.is_file()]
+    return [file for file in files if re.search(rf"^(deb\s.*|Suites:.*)\b{release}\b", file.read_text(), re.MULTILINE)]
+
+
+def debian_root(cache: Path, progress: Callable[[str], None]) -> Path:
+    """The shared Debian root, with dpkg's records still in it. Read-only use. About 30 s on two cores the first time."""
+    release = codename()
+
+    def make(folder: Path) -> None:
+        progress(f"installing a {release} userland from this machine's package sources (half a minute)")
+        bootstrap(folder / "root", release, BASE_PACKAGES)
+
+    return build_once(cache / "base", "debian", recipe(), make) / "root"
+
+
+def recipe() -> str:
+    """The digest of what the Debian root is made of."""
+    return digest([codename(), platform.machine(), *BASE_PACKAGES, *EXCLUDED])
+
+
+def bootstrap(root: Path, release: str, packages: Sequence[str]) -> None:
+    """Installs `packages` and what they need into `root`. Raises LabError with apt's own words."""
+    need_tools("mmdebstrap", "apt-config")
+    sources = source_files(release)
+    if not sources:
+        raise LabError(f"building the stand-in: no apt source in {SOURCES} serves {release}", hint="add your mirror and run this again")
+    options = root.parent / "apt.conf"
+    options.write_text('APT::Install-Recommends "false";\n' + _host_transport())
+    excluded = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
+    command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", f"--aptopt={options}", *excluded]
+    # apt's lists stay: the repository takes further packages from the same sources, at the same state.
+    command += ["--skip=cleanup/apt", f"--include={','.join(packages)}", release, str(root), *map(str, sources)]
+    done = run(command, timeout=900, check=False)
+    if done.returncode:
+        tail = "\n".join(done.stderr.strip().splitlines()[-12:])
+        hint = "check with `apt-get update` that this machine reaches its package sources and that its disk is not full"
+        raise LabError(f"installing Debian's packages into {root} failed:\n{tail}", hint=hint)
+
+
+def _host_transport() -> str:
+    """How this machine's apt reaches its sources (proxy, date checks): its Acquire settings."""
+    dump = run(["apt-config", "dump", "--format", '%f "%v";%n', "Acquire"], timeout=30).stdout
+    wanted = re.compile(r'^Acquire::(\w+::[Pp]roxy\S*|Check-Valid-Until|Check-Date|Retries|https?::\S+) "[^"]+";$')
+    return "".join(f"{line}\n" for line in dump.splitlines() if wanted.match(line))
+
+
+def package_files(root: Path) -> dict[str, list[str]]:
+    """Every installed Debian package of `root` → the absolute paths that it owns (directories too)."""
+    info = root / "var/lib/dpkg/info"
+    return {file.name.removesuffix(".list").split(":")[0]: file.read_text().splitlines() for file in sorted(info.glob("*.list"))}
+
+
+def package_versions(root: Path) -> dict[str, str]:
+    """Every installed Debian package of `root` → its version."""
+    status = (root / "var/lib/dpkg/status").read_text()
+    return dict(re.findall(r"^Package: (\S+)\n(?:.*\n)*?Version: (\S+)$", status, re.MULTILINE))
