@@ -62,8 +62,8 @@ th { color: var(--muted); font-weight: 600; } code { font-size: 13px; }
 <h2>Images</h2>
 <div class="card"><table><tr><th>Region</th><th>Image</th><th>Proof</th></tr>
 {% for region, image in r.images.items() %}<tr><td>{{ region }}</td><td><code>{{ image }}</code></td>
-<td>{% if loop.first %}a fleet of {{ r.hosts }} runs from it{% elif r.dr_host_answered %}a host from it answered{% else %}no host answered{% endif %}
-</td></tr>
+<td>{% if loop.first %}a fleet of {{ r.hosts }} runs from it
+{% elif r.dr_host_answered %}a host from it answered{% else %}no host answered{% endif %}</td></tr>
 {% endfor %}</table></div>
 <h2>What the update changed</h2>
 <div class="card"><table><tr><th>Host</th><th>Updated</th><th>Restarted</th><th>Rebooted</th></tr>
