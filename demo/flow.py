@@ -57,6 +57,17 @@ def changed(output: str) -> int:
     return sum(int(m["changed"]) for m in hosts)
 
 
+def commit() -> str:
+    """The commit that the image is made from; ``-dirty`` after it if the checkout has changes."""
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    ).stdout.strip()
+    changes = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    return head + ("-dirty" if changes else "")
+
+
 class Demo:
     def __init__(self, os_name: str, out: Path, screen: Screen) -> None:
         self.os = os_name
@@ -138,7 +149,16 @@ class Demo:
     def bake(self) -> None:
         title = f"Bake the web image for {self.os} with Packer"
         with self.screen.step("bake", title):
-            self.lab("bake", title, "packer/build", "--os", self.os, "--environment", "lab", timeout=900)
+            release = self.aws("ssm", "get-parameter", "--name", f"/fleet/ecommerce-web/lab/releases/{FIRST}")
+            artifact = json.loads(release["Parameter"]["Value"])
+            variables = {f"artifact_{key}": artifact[key] for key in ("version", "url", "sha256", "kind")} | {
+                "git_commit": commit()
+            }
+            self.lab(
+                "bake", title, "packer", "build", "-color=false", "-var-file=packer/vars/lab.pkrvars.hcl",
+                f"-var-file=packer/vars/{self.os}.pkrvars.hcl", *(f"-var={key}={value}" for key, value in variables.items()), "packer",
+                timeout=900,
+            )  # fmt: skip
 
     def publish_image(self) -> None:
         title = f"Test the image in {REGION} and {DR_REGION}, publish it"
