@@ -170,7 +170,7 @@ class Machine:
             if self._stopping:
                 return
             if code != REBOOT_CODE:
-                self.exited = "poweroff"
+                self.exited = "poweroff" if code == 0 else None  # else its first process was killed: a crash
                 return
             self._nspawn = self._spawn()
 

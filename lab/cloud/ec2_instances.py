@@ -11,6 +11,7 @@ import ipaddress
 from copy import copy
 from typing import Any
 
+from moto.core.utils import utcnow
 from moto.ec2 import utils as moto_utils
 from moto.ec2.exceptions import EC2ClientError, InvalidInputError
 from moto.ec2.models import instances as moto_instances
@@ -23,6 +24,7 @@ from lab.cloud.ec2_metadata import metadata_options
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 WIRE = ipaddress.IPv4Network(f"{lab_settings.GATEWAY}/{lab_settings.PREFIX_LENGTH}", strict=False)
+USER_SHUTDOWN = "Client.UserInitiatedShutdown"
 GONE = ("shutting-down", "terminated")
 
 EXTRA_FILTERS = {
@@ -72,7 +74,7 @@ class LabInstance(Instance):
         """Moves to a state; `code` and `message` are AWS's StateReason, empty while all is well."""
         self._state.name, self._state.code = state, CODES[state]
         self.state_reason = StateReason(message, code)
-        self._reason = message
+        self._reason = f"User initiated ({utcnow():%Y-%m-%d %H:%M:%S} GMT)" if code == USER_SHUTDOWN else message
         self.reachability = "initializing"
 
     def start(self) -> InstanceState:
@@ -81,7 +83,7 @@ class LabInstance(Instance):
             return previous
         if self.state != "stopped":
             raise incorrect_state(self.id, "started")
-        self.launch_time = moto_instances.utcnow()
+        self.launch_time = utcnow()
         self.enter("pending")
         return previous
 
@@ -90,14 +92,13 @@ class LabInstance(Instance):
         if self.state in GONE:
             raise incorrect_state(self.id, "stopped")
         if self.state in ("pending", "running"):
-            self.enter("stopping", "Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
+            self.enter("stopping", USER_SHUTDOWN, f"{USER_SHUTDOWN}: User initiated shutdown")
         return previous
 
     def terminate(self) -> InstanceState:
         previous = copy(self._state)
         if self.state not in GONE:
-            message = "Client.UserInitiatedShutdown: User initiated shutdown"
-            self.enter("shutting-down", "Client.UserInitiatedShutdown", message)
+            self.enter("shutting-down", USER_SHUTDOWN, f"{USER_SHUTDOWN}: User initiated shutdown")
         return previous
 
     def reboot(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,8 @@ log = logging.getLogger("lab.ec2")
 
 SERVER_ERROR = "Server.InternalError"
 SHUTDOWN = "Client.InstanceInitiatedShutdown"
-STATUS_FAILURES = 3
-"""Answers in a row that a running machine has to miss before its reachability check fails."""
+SILENCE_SECONDS = 10.0
+"""How long a machine that had answered may be silent before its reachability check fails."""
 
 
 def instances() -> Iterator[LabInstance]:
@@ -37,7 +38,7 @@ class Machines:
         self._settings = settings
         self._store = store
         self._machines: dict[str, Machine] = {}
-        self._missed: dict[str, int] = {}
+        self._answered: dict[str, float] = {}
 
     def machine(self, instance_id: str) -> Machine | None:
         return self._machines.get(instance_id)
@@ -102,7 +103,7 @@ class Machines:
         elif machine.exited == "poweroff":
             self._shut_down_inside(instance)
         elif not machine.running:
-            self._reached(instance, answered=False)
+            instance.reachability = "failed"  # its kernel has crashed, as it were: EC2 leaves it running, impaired
         else:
             key = ("status", instance.id)
             actions.start(key, lambda: machine.booted, lambda ok: self._reached(instance, answered=ok), lambda _: None)
@@ -126,13 +127,12 @@ class Machines:
 
     def _reached(self, instance: LabInstance, *, answered: bool) -> None:
         """`initializing` until the machine answers once, `failed` when it has stopped answering."""
+        now = time.monotonic()
         if answered:
-            self._missed[instance.id] = 0
+            self._answered[instance.id] = now
             instance.reachability = "passed"
-        elif instance.reachability == "passed":
-            self._missed[instance.id] = self._missed.get(instance.id, 0) + 1
-            if self._missed[instance.id] >= STATUS_FAILURES:
-                instance.reachability = "failed"
+        elif instance.reachability == "passed" and now - self._answered[instance.id] > SILENCE_SECONDS:
+            instance.reachability = "failed"
 
     def _end(self, instance: LabInstance, machine: Machine | None, actions: Actions, final: str) -> None:
         def work() -> None:
