@@ -20,7 +20,7 @@ class HostsFile:
         self._groups: dict[str, dict[str, str]] = {}
 
     def set(self, group: str, names: Mapping[str, str]) -> None:
-        """Makes `names` (name → IPv4 address) the whole of one group, such as `load-balancers`; other groups stay. Cheap if nothing changed."""
+        """Makes `names` (name → IPv4 address) the whole of one group, such as `load-balancers`; other groups stay."""
         with self._change:
             if self._groups.get(group) == names:
                 return

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -21,6 +22,8 @@ from lab.imds_tree import InstanceMetadata, RoleCredentials
 from lab.settings import IMDS_ADDRESS
 
 LONGEST_TOKEN_SECONDS = 21600
+CREDENTIALS_RENEWED = timedelta(minutes=10)
+"""Before they expire, a role's credentials are replaced by new ones."""
 TOKEN = "X-aws-ec2-metadata-token"
 TOKEN_TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 
@@ -45,6 +48,8 @@ class Service:
         self._issue = issue
         self._tokens: dict[str, tuple[str, float]] = {}
         """Token → the instance that it was given to, the (monotonic) time it ends."""
+        self._credentials: dict[tuple[str, str], RoleCredentials] = {}
+        """(Instance, role) → what was handed out last."""
         self._change = threading.Lock()
 
     def put(self, path: str, headers: dict[str, str], source: str) -> Answer:
@@ -81,8 +86,15 @@ class Service:
             if left <= 0:
                 return Answer(HTTPStatus.UNAUTHORIZED)
             extra = ((TOKEN_TTL, str(left)),)
-        found = imds_tree.read(meta, path, self._issue)
+        found = imds_tree.read(meta, path, self._role_credentials)
         return Answer(HTTPStatus.NOT_FOUND) if found is None else Answer(HTTPStatus.OK, found, extra)
+
+    def _role_credentials(self, meta: InstanceMetadata, role: str) -> RoleCredentials:
+        with self._change:
+            current = self._credentials.get((meta.instance_id, role))
+            if current is None or current.expires - datetime.now(UTC) < CREDENTIALS_RENEWED:
+                current = self._credentials[meta.instance_id, role] = self._issue(meta, role)
+            return current
 
     def _seconds_left(self, token: str, instance_id: str) -> int:
         with self._change:

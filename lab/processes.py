@@ -39,19 +39,20 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def in_lab(settings: Settings, pid: int) -> bool:
+    """Whether the process runs in the lab's network namespace."""
+    wanted = _inode(settings.netns_path)
+    return wanted != 0 and _inode(Path(f"/proc/{pid}/ns/net")) == wanted
+
+
 def ours(settings: Settings) -> list[int]:
     """Every process of this lab, but for this one and those that it was started by.
 
     A process is the lab's when it runs in the lab's network namespace or sees a machine's root file system mounted.
     """
-    wanted = _inode(settings.netns_path)
     mark = f"upperdir={settings.machines_dir}/"
     spared = set(_ancestors())
-    return [
-        pid
-        for pid in _pids()
-        if pid not in spared and ((wanted and _inode(Path(f"/proc/{pid}/ns/net")) == wanted) or mark in _mounts(pid))
-    ]
+    return [pid for pid in _pids() if pid not in spared and (in_lab(settings, pid) or mark in _mounts(pid))]
 
 
 def end(settings: Settings, *, patience: float = 5) -> int:
@@ -68,6 +69,14 @@ def end(settings: Settings, *, patience: float = 5) -> int:
     _signal(ours(settings), signal.SIGKILL)
     _wait_gone(settings, patience, lambda _: True)
     return len(found)
+
+
+def terminate(pid: int, patience: float) -> None:
+    """Asks one process to end and waits for it; it is not forced."""
+    _signal([pid], signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _wait_gone(settings: Settings, patience: float, which: Callable[[int], bool]) -> None:
