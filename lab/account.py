@@ -106,7 +106,7 @@ def seed(settings: Settings) -> None:
 
 
 def backend(service: str, region: str) -> Any:
-    return get_backend(service)[ACCOUNT_ID][region]  # type: ignore[call-overload]
+    return get_backend(service)[ACCOUNT_ID][region]
 
 
 def _public_key(settings: Settings) -> str:
