@@ -30,7 +30,13 @@ def evr(package: dict[str, Any]) -> str:
 
 def component(package: dict[str, Any], distribution: str) -> dict[str, Any]:
     reference = purl(package, distribution)
-    return {"type": "library", "bom-ref": reference, "name": package["name"], "version": evr(package), "purl": reference}
+    return {
+        "type": "library",
+        "bom-ref": reference,
+        "name": package["name"],
+        "version": evr(package),
+        "purl": reference,
+    }
 
 
 def cyclonedx(packages: dict[str, list[dict[str, Any]]], distribution: str, name: str) -> dict[str, Any]:
