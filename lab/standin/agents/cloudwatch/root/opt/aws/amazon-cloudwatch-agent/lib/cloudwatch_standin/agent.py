@@ -1,0 +1,148 @@
+"""amazon-cloudwatch-agent: follows the configured log files and ships their lines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cloudwatch_standin import config, paths
+from cloudwatch_standin.aws import AwsError, Logs, Metadata
+from cloudwatch_standin.journal import Journal
+from cloudwatch_standin.tail import Source, State, resolved
+
+POLL_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 60.0
+
+
+def load(toml: Path) -> dict[str, Any]:
+    """The translated configuration that belongs to a TOML file. Raises ValueError with what is wrong."""
+    try:
+        agent = tomllib.loads(toml.read_text())["agent"]
+        document = json.loads(toml.with_name(agent["pipelines"]).read_text())
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"reading {toml}: {error!r}") from error
+    faults = config.problems(document)
+    if faults:
+        raise ValueError("\n".join(faults))
+    return dict(document)
+
+
+def placeholders(metadata: Metadata) -> dict[str, str]:
+    names = {"hostname": socket.gethostname(), "local_hostname": socket.gethostname()}
+    return names | {
+        "instance_id": metadata.get("meta-data/instance-id"),
+        "ip_address": metadata.get("meta-data/local-ipv4"),
+    }
+
+
+def sources(document: dict[str, Any], names: dict[str, str]) -> list[Source]:
+    entries = document.get("logs", {}).get("logs_collected", {}).get("files", {}).get("collect_list", [])
+    default_stream = document.get("logs", {}).get("log_stream_name", "{instance_id}")
+    return [
+        Source(
+            path=entry["file_path"],
+            group=resolved(entry.get("log_group_name", entry["file_path"]), names),
+            stream=resolved(entry.get("log_stream_name", default_stream), names),
+            retention_days=entry.get("retention_in_days", -1),
+            timestamp_format=entry.get("timestamp_format", ""),
+            utc=entry.get("timezone", "Local") == "UTC",
+        )
+        for entry in entries
+    ]
+
+
+class Shipper:
+    """Polls the sources and sends what is due. After a failure it keeps the lines and waits longer each time."""
+
+    def __init__(self, logs: Logs, state: State, log: Journal, flush_seconds: float) -> None:
+        self._logs, self._state, self._log = logs, state, log
+        self._flush_seconds = flush_seconds
+        self._due: dict[int, float] = {}
+        self._not_before = 0.0
+        self._backoff = POLL_SECONDS
+
+    def step(self, followed: Sequence[Source], now: float, flush: bool = False) -> None:
+        for source in followed:
+            try:
+                source.poll()
+            except OSError as error:
+                self._log.write("E", f"reading {source.path}: {error}")
+                continue
+            if not source.pending:
+                self._due.pop(id(source), None)
+                continue
+            due = self._due.setdefault(id(source), now + self._flush_seconds)
+            if (flush or source.full() or now >= due) and now >= self._not_before:
+                self._ship(source, now)
+
+    def _ship(self, source: Source, now: float) -> None:
+        # CloudWatch Logs refuses a batch that is not in order of time.
+        events = sorted(source.pending, key=lambda event: event["timestamp"])
+        try:
+            self._logs.put(source.group, source.stream, source.retention_days, events)
+        except AwsError as error:
+            self._log.write("E", f"cloudwatchlogs: {len(events)} lines of {source.path} wait: {error}")
+            self._backoff = min(self._backoff * 2, MAX_BACKOFF_SECONDS)
+            self._not_before = now + self._backoff
+            return
+        self._backoff = POLL_SECONDS
+        source.shipped()
+        self._state.save(source)
+        self._due.pop(id(source), None)
+
+
+def run(document: dict[str, Any]) -> int:
+    log = Journal(Path(document.get("agent", {}).get("logfile") or paths.LOG))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if "metrics" in document:
+        log.write("W", "this stand-in reads and checks the metrics section but collects no metrics")
+    if "traces" in document:
+        log.write("W", "this stand-in collects no traces")
+    metadata = Metadata()
+    try:
+        names = placeholders(metadata)
+        region = (
+            document.get("agent", {}).get("region")
+            or os.environ.get("AWS_REGION")
+            or metadata.get("meta-data/placement/region")
+        )
+    except AwsError as error:
+        log.write("E", f"{error}; the agent can't know its instance and region")
+        return 1
+    logs, state = Logs(region, metadata), State(paths.STATE)
+    followed = sources(document, names)
+    for source in followed:
+        state.load(source)
+    shipper = Shipper(logs, state, log, float(document.get("logs", {}).get("force_flush_interval", 5)))
+    log.write("I", f"following {len(followed)} log files, shipping to CloudWatch Logs in {region}")
+    log.write("I", "Everything is ready. Begin running and processing data.")
+    while not stop.wait(POLL_SECONDS):
+        shipper.step(followed, time.monotonic())
+    shipper.step(followed, time.monotonic(), flush=True)
+    log.write("I", "stopped")
+    return 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="amazon-cloudwatch-agent")
+    parser.add_argument("-schematest", action="store_true")
+    parser.add_argument("-config", type=Path, default=paths.TOML)
+    options = parser.parse_args(arguments)
+    try:
+        document = load(options.config)
+    except ValueError as error:
+        print(f"E! {error}", file=sys.stderr)
+        return 1
+    return 0 if options.schematest else run(document)

@@ -1,0 +1,206 @@
+"""The CloudWatch agent's configuration from the role's variables, and what is wrong with them. Pure functions; control node only.
+
+The agent's own schema accepts misspelled measurements and dimensions and then collects nothing. `findings` is stricter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils import cloudwatch_agent_rules as rules
+
+Settings = Mapping[str, Any]
+"""The role's variables without their prefix: namespace, metrics_interval_seconds, metrics, processes, process_measurements, dimensions,
+aggregation_dimensions, log_files, log_groups, log_kinds, log_flush_seconds."""
+
+LOG_FILE_KEYS = ("path", "kind", "service", "timestamp_format", "multi_line_start_pattern")
+_GROUP_NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
+
+
+def findings(settings: Settings, prefix: str = "cloudwatch_agent_") -> list[str]:
+    """Everything that is wrong, one sentence each: the variable, its value and what is allowed. Empty when all is well."""
+    checks: Sequence[Iterable[str]] = (
+        _interval_findings(settings),
+        _metric_findings(settings["metrics"]),
+        _process_findings(settings),
+        _dimension_findings(settings),
+        _group_findings(settings["log_groups"]),
+        _kind_findings(settings),
+        _log_file_findings(settings),
+    )
+    return [f"{prefix}{finding}" for check in checks for finding in check]
+
+
+def config(settings: Settings) -> dict[str, Any]:
+    """The JSON document for the agent's drop-in folder. `settings` must have no findings."""
+    document: dict[str, Any] = {
+        "agent": {"metrics_collection_interval": int(settings["metrics_interval_seconds"]), "run_as_user": "root"}
+    }
+    metrics = _metrics(settings)
+    if metrics:
+        document["metrics"] = metrics
+    if settings["log_files"]:
+        document["logs"] = {
+            "logs_collected": {
+                "files": {"collect_list": [_log_file(entry, settings) for entry in settings["log_files"]]}
+            },
+            "force_flush_interval": int(settings["log_flush_seconds"]),
+        }
+    return document
+
+
+def stream_name(path: str) -> str:
+    """The log stream of a file: `{instance_id}` and its path, so that no two files share one. A name can't have `*` or `:` in it."""
+    return "{instance_id}" + path.replace("*", "all").replace(":", "_")
+
+
+def _log_file(entry: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    group = settings["log_groups"][settings["log_kinds"][entry["kind"]]]
+    collected = {
+        "file_path": entry["path"],
+        "log_group_name": group["name"],
+        "log_stream_name": stream_name(entry["path"]),
+        "retention_in_days": int(group["retention_days"]),
+        "timezone": "UTC",
+    }
+    return collected | {key: entry[key] for key in ("timestamp_format", "multi_line_start_pattern") if entry.get(key)}
+
+
+def _metrics(settings: Settings) -> dict[str, Any]:
+    collected: dict[str, Any] = {plugin: dict(table) for plugin, table in settings["metrics"].items()}
+    if settings["processes"]:
+        collected[rules.PROCSTAT] = [
+            {"measurement": list(settings["process_measurements"])} | dict(process) for process in settings["processes"]
+        ]
+    if not collected:
+        return {}
+    section: dict[str, Any] = {"namespace": settings["namespace"], "metrics_collected": collected}
+    if settings["dimensions"]:
+        section["append_dimensions"] = {name: f"${{aws:{name}}}" for name in sorted(settings["dimensions"])}
+    if settings["aggregation_dimensions"]:
+        section["aggregation_dimensions"] = [list(names) for names in settings["aggregation_dimensions"]]
+    return section
+
+
+def _interval_findings(settings: Settings) -> Iterator[str]:
+    interval = settings["metrics_interval_seconds"]
+    if not 1 <= int(interval) <= rules.MAX_INTERVAL_SECONDS:
+        yield f"metrics_interval_seconds is {interval}; allowed: 1 to {rules.MAX_INTERVAL_SECONDS}"
+    namespace = settings["namespace"]
+    if not re.fullmatch(r"[^:\s][^:]{0,254}", namespace) or namespace.startswith("AWS/"):
+        yield f"namespace is {namespace!r}; allowed: 1 to 255 characters, no colon, not starting with AWS/"
+
+
+def _metric_findings(metrics: Mapping[str, Any]) -> Iterator[str]:
+    for plugin, table in metrics.items():
+        where = f"metrics.{plugin}"
+        if plugin == rules.PROCSTAT:
+            yield f"{where} is not taken here; name the processes in cloudwatch_agent_processes"
+            continue
+        if plugin not in rules.MEASUREMENTS:
+            yield f"{where} is not a plugin; allowed: {_list(set(rules.MEASUREMENTS) - {rules.PROCSTAT})}"
+            continue
+        if not isinstance(table, Mapping):
+            yield f"{where} is {table!r}; allowed: a dictionary with a list `measurement`"
+            continue
+        allowed = {"measurement", "metrics_collection_interval", *rules.PLUGIN_KEYS.get(plugin, ())}
+        allowed |= {"resources"} if plugin in rules.RESOURCES else set()
+        yield from (
+            f"{where}.{key} is not a setting of {plugin}; allowed: {_list(allowed)}"
+            for key in table
+            if key not in allowed
+        )
+        yield from _measurement_findings(f"{where}.measurement", plugin, table.get("measurement"))
+
+
+def _measurement_findings(where: str, plugin: str, measurements: Any) -> Iterator[str]:
+    if not isinstance(measurements, list) or not measurements:
+        yield f"{where} is {measurements!r}; allowed: a list of at least one of {_list(rules.MEASUREMENTS[plugin])}"
+        return
+    names = []
+    for item in measurements:
+        entry = item if isinstance(item, Mapping) else {"name": item}
+        name = str(entry.get("name", ""))
+        names.append(name.removeprefix(f"{plugin}_"))
+        if name not in rules.MEASUREMENTS[plugin] and names[-1] not in rules.MEASUREMENTS[plugin]:
+            yield f"{where} has {name!r}; allowed: {_list(rules.MEASUREMENTS[plugin])}"
+        unit = entry.get("unit", "None")
+        if unit not in rules.UNITS:
+            yield f"{where} has {name!r} with unit {unit!r}; allowed: {', '.join(rules.UNITS)}"
+        yield from (
+            f"{where} has {name!r} with {key!r}; allowed: name, rename, unit"
+            for key in entry
+            if key not in {"name", "rename", "unit"}
+        )
+    yield from (
+        f"{where} has {name!r} {count} times; allowed: once" for name, count in Counter(names).items() if count > 1
+    )
+
+
+def _process_findings(settings: Settings) -> Iterator[str]:
+    for number, process in enumerate(settings["processes"]):
+        where = f"processes[{number}]"
+        chosen = [key for key in rules.PROCESS_SELECTORS if process.get(key)]
+        if len(chosen) != 1:
+            yield f"{where} is {dict(process)}; allowed: exactly one of {_list(rules.PROCESS_SELECTORS)}"
+        extra = set(process) - {*rules.PROCESS_SELECTORS, "measurement"}
+        if extra:
+            yield f"{where} has {_list(extra)}; allowed: {_list((*rules.PROCESS_SELECTORS, 'measurement'))}"
+        if "measurement" in process:
+            yield from _measurement_findings(f"{where}.measurement", rules.PROCSTAT, process["measurement"])
+    if settings["processes"]:
+        yield from _measurement_findings("process_measurements", rules.PROCSTAT, settings["process_measurements"])
+
+
+def _dimension_findings(settings: Settings) -> Iterator[str]:
+    for name in settings["dimensions"]:
+        if name not in rules.DIMENSIONS:
+            yield f"dimensions has {name!r}; allowed: {_list(rules.DIMENSIONS)}"
+    for names in settings["aggregation_dimensions"]:
+        for name in names:
+            if name not in settings["dimensions"]:
+                yield f"aggregation_dimensions has {name!r}; allowed: {_list(settings['dimensions'])} (cloudwatch_agent_dimensions)"
+
+
+def _group_findings(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    retention: dict[str, int] = {}
+    for key, group in groups.items():
+        name, days = str(group.get("name", "")), group.get("retention_days")
+        if not _GROUP_NAME.fullmatch(name):
+            yield f"log_groups.{key}.name is {name!r}; allowed: 1 to 512 of letters, digits and . - _ / #"
+        if not isinstance(days, int) or days not in rules.RETENTION_DAYS:
+            yield f"log_groups.{key}.retention_days is {days!r}; allowed: {', '.join(map(str, rules.RETENTION_DAYS))}"
+        elif retention.setdefault(name, days) != days:
+            yield f"log_groups.{key}.retention_days is {days}; allowed: {retention[name]}, as another group with the name {name!r} has"
+
+
+def _kind_findings(settings: Settings) -> Iterator[str]:
+    for kind, key in settings["log_kinds"].items():
+        if key not in settings["log_groups"]:
+            yield f"log_kinds.{kind} is {key!r}; allowed: {_list(settings['log_groups'])} (keys of cloudwatch_agent_log_groups)"
+
+
+def _log_file_findings(settings: Settings) -> Iterator[str]:
+    for number, entry in enumerate(settings["log_files"]):
+        where = f"log_files[{number}]"
+        path, kind = str(entry.get("path", "")), entry.get("kind")
+        if not path.startswith("/"):
+            yield f"{where}.path is {path!r}; allowed: an absolute path"
+        if kind not in settings["log_kinds"]:
+            yield f"{where}.kind is {kind!r}; allowed: {_list(settings['log_kinds'])} (keys of cloudwatch_agent_log_kinds)"
+        extra = set(entry) - set(LOG_FILE_KEYS)
+        if extra:
+            yield f"{where} has {_list(extra)}; allowed: {_list(LOG_FILE_KEYS)}"
+    streams = Counter(stream_name(str(entry.get("path", ""))) for entry in settings["log_files"])
+    yield from (
+        f"log_files has {stream.removeprefix('{instance_id}')!r} {count} times; allowed: once"
+        for stream, count in streams.items()
+        if count > 1
+    )
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
