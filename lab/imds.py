@@ -6,6 +6,7 @@ What machines are told comes from a callback, so nothing of the EC2 backend is k
 
 from __future__ import annotations
 
+import math
 import secrets
 import socket
 import threading
@@ -24,8 +25,8 @@ from lab.settings import IMDS_ADDRESS
 LONGEST_TOKEN_SECONDS = 21600
 CREDENTIALS_RENEWED = timedelta(minutes=10)
 """Before they expire, a role's credentials are replaced by new ones."""
-TOKEN = "X-aws-ec2-metadata-token"
-TOKEN_TTL = "X-aws-ec2-metadata-token-ttl-seconds"
+HEADER = "X-aws-ec2-metadata-token"
+TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 
 Lookup = Callable[[str], InstanceMetadata | None]
 IssueCredentials = Callable[[InstanceMetadata, str], RoleCredentials]
@@ -43,11 +44,12 @@ class Answer:
 class Service:
     """Answers requests; free of sockets, so that a test can ask it directly."""
 
-    def __init__(self, lookup: Lookup, issue: IssueCredentials) -> None:
+    def __init__(self, lookup: Lookup, issue: IssueCredentials, clock: Callable[[], float] = time.monotonic) -> None:
         self._lookup = lookup
+        self._clock = clock
         self._issue = issue
         self._tokens: dict[str, tuple[str, float]] = {}
-        """Token → the instance that it was given to, the (monotonic) time it ends."""
+        """Token → the instance that it was given to, the clock's time when it ends."""
         self._credentials: dict[tuple[str, str], RoleCredentials] = {}
         """(Instance, role) → what was handed out last."""
         self._change = threading.Lock()
@@ -61,15 +63,15 @@ class Service:
             return Answer(HTTPStatus.FORBIDDEN)
         if path != "/latest/api/token":
             return Answer(HTTPStatus.METHOD_NOT_ALLOWED)
-        ttl = headers.get(TOKEN_TTL.lower(), "")
+        ttl = headers.get(TTL_HEADER.lower(), "")
         if not (ttl.isascii() and ttl.isdigit() and 1 <= int(ttl) <= LONGEST_TOKEN_SECONDS):
             return Answer(HTTPStatus.BAD_REQUEST)
         token = secrets.token_urlsafe(40) + "=="
-        now = time.monotonic()
+        now = self._clock()
         with self._change:
             self._tokens = {t: v for t, v in self._tokens.items() if v[1] > now}
             self._tokens[token] = (meta.instance_id, now + int(ttl))
-        return Answer(HTTPStatus.OK, token.encode(), ((TOKEN_TTL, ttl),), hop_limit=meta.hop_limit)
+        return Answer(HTTPStatus.OK, token.encode(), ((TTL_HEADER, ttl),), hop_limit=meta.hop_limit)
 
     def get(self, path: str, headers: dict[str, str], source: str) -> Answer:
         meta = self._lookup(source)
@@ -77,7 +79,7 @@ class Service:
             return Answer(HTTPStatus.NOT_FOUND)
         if not meta.enabled:
             return Answer(HTTPStatus.FORBIDDEN)
-        token = headers.get(TOKEN.lower())
+        token = headers.get(HEADER.lower())
         if token is None and meta.tokens_required:
             return Answer(HTTPStatus.UNAUTHORIZED)
         extra: tuple[tuple[str, str], ...] = ()
@@ -85,7 +87,7 @@ class Service:
             left = self._seconds_left(token, meta.instance_id)
             if left <= 0:
                 return Answer(HTTPStatus.UNAUTHORIZED)
-            extra = ((TOKEN_TTL, str(left)),)
+            extra = ((TTL_HEADER, str(left)),)
         found = imds_tree.read(meta, path, self._role_credentials)
         return Answer(HTTPStatus.NOT_FOUND) if found is None else Answer(HTTPStatus.OK, found, extra)
 
@@ -99,7 +101,7 @@ class Service:
     def _seconds_left(self, token: str, instance_id: str) -> int:
         with self._change:
             owner, end = self._tokens.get(token, ("", 0.0))
-        return int(end - time.monotonic() + 0.999) if owner == instance_id else 0
+        return math.ceil(end - self._clock()) if owner == instance_id else 0
 
 
 class MetadataServer(ThreadingHTTPServer):
