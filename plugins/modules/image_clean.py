@@ -71,18 +71,23 @@ import stat
 
 from ansible.module_utils.basic import AnsibleModule
 
+try:
+    from typing import Dict, Iterable, List, Set, Tuple  # noqa: F401 - for the type comments
+except ImportError:  # Python 2.7
+    pass
+
 # messages-20261124, secure.1, cron-20261124.gz, error.log.2.xz
 ROTATED = re.compile(r"([.-]\d{8}(-\d+)?|\.\d+|\.old)(\.(gz|xz|bz2|zst))?$|\.(gz|xz|bz2|zst)$")
 ALWAYS_KEPT = ("/tmp/ansible_*", "/var/tmp/ansible_*")
 
 
-def kept(path, keep):
+def kept(path, keep):  # type: (str, Iterable[str]) -> bool
     return any(fnmatch.fnmatch(path, pattern) for pattern in keep)
 
 
-def expand(patterns, keep):
+def expand(patterns, keep):  # type: (Iterable[str], Iterable[str]) -> List[str]
     """The paths that the patterns hit, links included and kept ones not, sorted."""
-    found = set()
+    found = set()  # type: Set[str]
     for pattern in patterns:
         found.update(glob.glob(pattern))
         if os.path.basename(pattern) == "*":
@@ -90,15 +95,15 @@ def expand(patterns, keep):
     return sorted(path for path in found if os.path.lexists(path) and not kept(path, keep))
 
 
-def is_filled_file(path):
+def is_filled_file(path):  # type: (str) -> bool
     """A regular file, not a link, with something in it."""
     status = os.lstat(path)
     return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
-def logs(directories, keep):
+def logs(directories, keep):  # type: (Iterable[str], Iterable[str]) -> Tuple[List[str], List[str]]
     """(rotated files, files with contents) below the directories. Links to directories are not followed."""
-    rotated, filled = [], []
+    rotated, filled = [], []  # type: List[str], List[str]
     for top in directories:
         for folder, _names, files in os.walk(top):
             for path in [os.path.join(folder, name) for name in files]:
@@ -111,9 +116,9 @@ def logs(directories, keep):
     return rotated, filled
 
 
-def plan(remove, empty, empty_logs_below, keep):
+def plan(remove, empty, empty_logs_below, keep):  # type: (List[str], List[str], List[str], List[str]) -> Dict[str, List[str]]
     """What there is to remove and to empty: {"remove": [paths], "empty": [paths]}."""
-    keep = tuple(keep) + ALWAYS_KEPT
+    keep = list(keep) + list(ALWAYS_KEPT)
     rotated, filled = logs(empty_logs_below, keep)
     gone = sorted(set(expand(remove, keep) + rotated))
     cut = sorted(set([p for p in expand(empty, keep) if is_filled_file(p)] + filled))
@@ -121,20 +126,20 @@ def plan(remove, empty, empty_logs_below, keep):
     return {"remove": gone, "empty": [p for p in cut if p not in gone and not p.startswith(below)]}
 
 
-def remove_path(path):
+def remove_path(path):  # type: (str) -> None
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):
         os.unlink(path)
 
 
-def empty_file(path):
+def empty_file(path):  # type: (str) -> None
     """Cut in place: a daemon that appends to it goes on at the new end."""
     with open(path, "r+b") as handle:
         handle.truncate(0)
 
 
-def main():
+def main():  # type: () -> None
     module = AnsibleModule(
         argument_spec={
             "remove": {"type": "list", "elements": "str", "default": []},

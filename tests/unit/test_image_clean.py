@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.ecommerce.fleet.plugins.modules.image_clean import empty_file, plan, remove_path
+
+MODULE = Path(__file__).resolve().parents[2] / "plugins" / "modules" / "image_clean.py"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    """A small file system with what a bake leaves behind."""
+    for name in (
+        "etc/ssh/ssh_host_ed25519_key",
+        "etc/ssh/sshd_config",
+        "var/log/messages",
+        "var/log/messages-20261124",
+        "var/log/secure.1",
+        "var/log/nginx/access.log-20261124.gz",
+        "var/log/nginx/access.log",
+        "tmp/.hidden",
+        "tmp/dir/file",
+        "tmp/systemd-private-1/tmp/file",
+        "home/ec2-user/.bash_history",
+        "etc/machine-id",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("content\n")
+    (tmp_path / "var/log/empty").touch()
+    return tmp_path
+
+
+def planned(host: Path, **wanted: list[str]) -> dict[str, list[str]]:
+    arguments: dict[str, list[str]] = {"remove": [], "empty": [], "empty_logs_below": [], "keep": []} | wanted
+    made = plan(**{key: [f"{host}/{value}" for value in values] for key, values in arguments.items()})
+    return {action: [path.removeprefix(f"{host}/") for path in paths] for action, paths in made.items()}
+
+
+def test_only_what_a_glob_hits_is_removed(host: Path) -> None:
+    assert planned(host, remove=["etc/ssh/ssh_host_*", "home/*/.*_history"])["remove"] == [
+        "etc/ssh/ssh_host_ed25519_key",
+        "home/ec2-user/.bash_history",
+    ]
+
+
+def test_a_star_includes_hidden_names_and_kept_ones_stay(host: Path) -> None:
+    assert planned(host, remove=["tmp/*"], keep=["tmp/systemd-private-*"])["remove"] == ["tmp/.hidden", "tmp/dir"]
+
+
+def test_logs_are_emptied_and_rotated_ones_removed(host: Path) -> None:
+    assert planned(host, empty_logs_below=["var/log"]) == {
+        "remove": ["var/log/messages-20261124", "var/log/nginx/access.log-20261124.gz", "var/log/secure.1"],
+        "empty": ["var/log/messages", "var/log/nginx/access.log"],
+    }
+
+
+def test_what_is_removed_with_its_directory_is_not_emptied_too(host: Path) -> None:
+    assert planned(host, remove=["var/log/nginx"], empty_logs_below=["var/log/nginx"])["empty"] == []
+
+
+def test_a_clean_host_needs_nothing(host: Path) -> None:
+    everything: tuple[list[str], ...] = ([str(host / "tmp" / "*")], [f"{host}/etc/machine-id"], [f"{host}/var/log"], [])
+    made = plan(*everything)
+    for path in made["remove"]:
+        remove_path(path)
+    for path in made["empty"]:
+        empty_file(path)
+    assert plan(*everything) == {"remove": [], "empty": []}
+    assert (host / "etc/machine-id").read_text() == ""
+
+
+def test_a_link_is_removed_and_what_it_points_to_stays(host: Path) -> None:
+    outside = host / "etc" / "ssh"
+    (host / "tmp" / "link").symlink_to(outside)
+    remove_path(str(host / "tmp" / "link"))
+    assert outside.is_dir()
+    (host / "var/log/link.log").symlink_to(host / "etc/ssh/sshd_config")
+    assert "var/log/link.log" not in planned(host, empty_logs_below=["var/log"])["empty"]
+
+
+def test_it_is_valid_python_2() -> None:
+    """Amazon Linux 2 runs modules under Python 2.7."""
+    python2 = shutil.which("python2.7")
+    if python2 is None or subprocess.run([python2, "-V"], capture_output=True, timeout=10, check=False).returncode != 0:
+        pytest.skip("no Python 2.7 here; the molecule scenario on Amazon Linux 2 runs it")
+    source = f"compile(open({str(MODULE)!r}).read(), 'image_clean', 'exec')"
+    subprocess.run([python2, "-c", source], check=True, timeout=10)

@@ -1,0 +1,105 @@
+"""The publication against two fake regions, one of which can break."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils.image_plan import ImageError
+from ansible_collections.ecommerce.fleet.plugins.modules import image_publish
+
+EAST, WEST = "us-east-1", "us-west-2"
+IMAGES = {EAST: "ami-e2", WEST: "ami-w2"}
+PARAMETER = "/fleet/shop/prod/al2023/ami"
+
+
+class Region:
+    """As much of EC2 and Systems Manager as publishing needs."""
+
+    def __init__(self, image_id: str, parameters: dict[str, str]) -> None:
+        self.image_id, self.parameters = image_id, parameters
+        self.tags = {"State": "candidate"}
+        self.broken: str | None = None
+
+    def describe_images(self, **asked: list[str]) -> dict[str, Any]:
+        tags = [{"Key": k, "Value": v} for k, v in self.tags.items()]
+        found = [i for i in asked["ImageIds"] if i == self.image_id]
+        return {"Images": [{"ImageId": i, "State": "available", "Tags": tags} for i in found]}
+
+    def create_tags(self, **asked: Any) -> None:
+        assert asked["Resources"] == [self.image_id]
+        self.tags |= {t["Key"]: t["Value"] for t in asked["Tags"]}
+
+    def get_parameters(self, **asked: list[str]) -> dict[str, Any]:
+        known = [name for name in asked["Names"] if name in self.parameters]
+        return {"Parameters": [{"Name": name, "Value": self.parameters[name]} for name in known]}
+
+    def put_parameter(self, **asked: Any) -> None:
+        if self.broken == asked["Name"]:
+            raise RuntimeError("throttled")
+        self.parameters[asked["Name"]] = asked["Value"]
+
+    def delete_parameter(self, **asked: str) -> None:
+        del self.parameters[asked["Name"]]
+
+
+class Module:
+    def __init__(self, regions: dict[str, Region], reports: dict[str, Any], check_mode: bool = False) -> None:
+        self.params = {"images": IMAGES, "reports": reports, "parameter": PARAMETER, "parameter_tags": {}}
+        self.check_mode = check_mode
+        self.regions = regions
+
+    def client(self, _service: str, region: str) -> Region:
+        return self.regions[region]
+
+
+@pytest.fixture
+def regions() -> dict[str, Region]:
+    return {EAST: Region("ami-e2", {PARAMETER: "ami-e1"}), WEST: Region("ami-w2", {PARAMETER: "ami-w1"})}
+
+
+def report(letter: str) -> dict[str, list[str]]:
+    return {"host_key": [letter], "machine_id": [letter * 32], "manifest_sha256": ["f" * 64]}
+
+
+REPORTS = {EAST: report("a"), WEST: report("b")}
+
+
+def test_a_tested_image_is_published_in_both_regions_with_the_way_back(regions: dict[str, Region]) -> None:
+    result = image_publish.publish(Module(regions, REPORTS))
+    assert result["changed"] and result["previous"] == {EAST: "ami-e1", WEST: "ami-w1"}
+    assert regions[WEST].parameters == {PARAMETER: "ami-w2", f"{PARAMETER}-previous": "ami-w1"}
+    assert regions[EAST].tags == {"State": "published", "ManifestDigest": "sha256:" + "f" * 64}
+
+
+def test_publishing_again_changes_nothing_and_needs_no_test(regions: dict[str, Region]) -> None:
+    image_publish.publish(Module(regions, REPORTS))
+    again = image_publish.publish(Module(regions, {}))
+    assert not again["changed"] and again["previous"] == {EAST: "ami-e1", WEST: "ami-w1"}
+
+
+def test_an_image_that_was_not_tested_everywhere_is_never_published(regions: dict[str, Region]) -> None:
+    with pytest.raises(ImageError, match="not tested in us-west-2"):
+        image_publish.publish(Module(regions, {EAST: report("a")}))
+    assert regions[EAST].tags == {"State": "candidate"}
+    assert regions[EAST].parameters == {PARAMETER: "ami-e1"}
+
+
+def test_hosts_with_the_same_keys_stop_it(regions: dict[str, Region]) -> None:
+    with pytest.raises(ImageError, match="host keys differ"):
+        image_publish.publish(Module(regions, {EAST: report("a"), WEST: report("a")}))
+
+
+def test_check_mode_writes_nothing_and_shows_the_change(regions: dict[str, Region]) -> None:
+    result = image_publish.publish(Module(regions, {}, check_mode=True))
+    assert result["changed"] and f"{WEST} {PARAMETER}: ami-w2" in result["diff"]["after"]
+    assert regions[WEST].parameters == {PARAMETER: "ami-w1"} and regions[WEST].tags == {"State": "candidate"}
+
+
+def test_when_the_second_region_fails_the_first_is_put_back(regions: dict[str, Region]) -> None:
+    regions[WEST].broken = PARAMETER
+    with pytest.raises(RuntimeError, match="throttled"):
+        image_publish.publish(Module(regions, REPORTS))
+    assert regions[EAST].parameters == {PARAMETER: "ami-e1"}
+    assert regions[WEST].parameters == {PARAMETER: "ami-w1"}
+    assert regions[EAST].tags["State"] == regions[WEST].tags["State"] == "candidate"
