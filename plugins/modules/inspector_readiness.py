@@ -1,0 +1,125 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The ecommerce.fleet maintainers
+# MIT License (see LICENSE)
+"""Report whether a host is ready for Amazon Inspector, and keep the report as a local fact."""
+# ruff: noqa: UP001, UP010, UP020, UP030, PTH103, PTH110, PTH112, PTH118, PTH120, PTH207
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: inspector_readiness
+short_description: Report whether this host is ready for Amazon Inspector
+version_added: 0.1.0
+description:
+  - Looks at what Inspector v2 needs on a host. No agent of Inspector Classic, a running SSM agent, and the deep-inspection paths.
+  - What only the account can answer (whether Inspector is enabled, its associations and custom paths) is V(unknown), never V(ok).
+  - Writes the report to a local fact, without times, so that it changes only when an answer does.
+options:
+  service:
+    description: The SSM agent's unit.
+    type: str
+    default: amazon-ssm-agent
+  paths:
+    description: Deep-inspection paths that must be there.
+    type: list
+    elements: path
+    default: []
+  fact:
+    description: Where the report is kept, as V(ansible_local.inspector).
+    type: path
+    default: /etc/ansible/facts.d/inspector.fact
+author:
+  - The ecommerce.fleet maintainers (@ecommerce-fleet)
+attributes:
+  check_mode:
+    description: Reports and writes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Report the readiness
+  ecommerce.fleet.inspector_readiness:
+    paths: [/opt/shop]
+"""
+
+RETURN = r"""
+ready:
+  description: Whether nothing that the host itself must bring is missing.
+  returned: success
+  type: bool
+findings:
+  description: One entry per question with name, state (ok, missing, unknown) and detail.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+import glob
+import io
+import json
+import os
+
+MYPY = False
+if MYPY:
+    from typing import Any  # noqa: F401 - in type comments, which Python 2.7 skips
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ecommerce.fleet.plugins.module_utils.agent_evidence import readiness, ready
+
+CLASSIC = ("/opt/aws/awsagent", "/etc/init.d/awsagent", "/usr/lib/systemd/system/awsagent.service")
+PLUGIN = "/opt/aws/inspector/bin/inspectorssmplugin"
+INVENTORY = "/var/lib/amazon/ssm/*/inventory/contentHash"
+
+
+def observe(module):
+    # type: (AnsibleModule) -> dict[str, Any]
+    _rc, state, _err = module.run_command(["systemctl", "is-active", module.params["service"]])
+    return {
+        "classic": [path for path in CLASSIC if os.path.exists(path)],
+        "service": module.params["service"],
+        "service_state": state.strip() or "unknown",
+        "plugin": PLUGIN if os.path.exists(PLUGIN) else "",
+        "inventory": (sorted(glob.glob(INVENTORY)) or [""])[0],
+        "paths": {path: os.path.exists(path) for path in module.params["paths"]},
+    }
+
+
+def keep(module, text):
+    # type: (AnsibleModule, str) -> dict[str, str]
+    """Writes the fact if it differs; returns the module's diff."""
+    target = module.params["fact"]
+    before = ""
+    if os.path.exists(target):
+        with io.open(target, encoding="utf-8") as file:
+            before = file.read()
+    if before != text and not module.check_mode:
+        if not os.path.isdir(os.path.dirname(target)):
+            os.makedirs(os.path.dirname(target), 0o755)
+        fresh = os.path.join(module.tmpdir, "inspector.fact")
+        with io.open(fresh, "w", encoding="utf-8") as file:
+            file.write(text)
+        module.atomic_move(fresh, target)
+        module.set_mode_if_different(target, "0644", False)
+    return {"before": before, "after": text, "before_header": target, "after_header": target}
+
+
+def main():
+    # type: () -> None
+    module = AnsibleModule(
+        argument_spec={
+            "service": {"type": "str", "default": "amazon-ssm-agent"},
+            "paths": {"type": "list", "elements": "path", "default": []},
+            "fact": {"type": "path", "default": "/etc/ansible/facts.d/inspector.fact"},
+        },
+        supports_check_mode=True,
+    )
+    findings = readiness(observe(module))
+    report = {"ready": ready(findings), "findings": findings}
+    diff = keep(module, "{0}\n".format(json.dumps(report, indent=2, sort_keys=True, separators=(",", ": "))))
+    module.exit_json(changed=diff["before"] != diff["after"], diff=diff, **report)
+
+
+if __name__ == "__main__":
+    main()
