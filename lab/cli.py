@@ -15,7 +15,6 @@ from lab.errors import LabError
 from lab.settings import OPERATING_SYSTEMS, Settings, operating_systems
 
 USAGE_ERROR = 2
-ADVISORY = "2026-001"
 
 EPILOG = """\
 examples:
@@ -78,7 +77,6 @@ def _parser() -> argparse.ArgumentParser:
     opened.add_argument("--name", help="which load balancer (default: the only one)")
     advisory = command("advisory", _advisory, "make a security update appear in the package repositories, or disappear")
     advisory.add_argument("action", choices=["publish", "withdraw"])
-    advisory.add_argument("--id", default=ADVISORY, help=f"default {ADVISORY}")
     logs = command("logs", _logs, "show the daemon's log, or a machine's console")
     logs.add_argument("host", nargs="?", metavar="INSTANCE_ID")
     down = command("down", _down, "stop the lab and remove all that it has made")
@@ -173,12 +171,10 @@ def _advisory(settings: Settings, arguments: Any) -> int:
     _require_up(settings)
     from lab.standin import build  # noqa: PLC0415
 
-    change = build.publish_advisory if arguments.action == "publish" else build.withdraw_advisory
+    publish = arguments.action == "publish"
     for repository in sorted(settings.repositories_dir.iterdir()):
-        change(repository, arguments.id)
-        print(
-            f"{repository.name}: advisory {arguments.id} {arguments.action}{'ed' if arguments.action == 'publish' else 'n'}"
-        )
+        (build.publish_advisory if publish else build.withdraw_advisory)(repository)
+        print(f"{repository.name}: security update {'published' if publish else 'withdrawn'}")
     return 0
 
 

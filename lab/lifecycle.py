@@ -110,15 +110,14 @@ def _make_state(settings: Settings) -> None:
 
 
 def _prepare_images(settings: Settings, progress: Progress) -> None:
-    """Base images and package repositories: from the cache, or built now. A repository is the lab's own copy: advisories change it."""
+    """Base images and package repositories: from the cache, or built now."""
     from lab.standin import build  # noqa: PLC0415 - needs what `require_programs` has looked for
 
     settings.cache.mkdir(parents=True, exist_ok=True)
     store = ImageStore(settings)
     for os_name in settings.oses:
         store.set_base(os_name, build.base_image(os_name, settings.cache, progress))
-        repository = build.repository(os_name, settings.cache, progress)
-        run(["cp", "--archive", "--reflink=auto", repository, settings.repositories_dir / os_name], timeout=120)
+        build.lab_repository(os_name, settings.cache, settings.repositories_dir / os_name, progress)
 
 
 def _start(settings: Settings, progress: Progress) -> status.Daemon:

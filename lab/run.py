@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from lab.errors import LabError
 
+LONGEST_SHOWN = 200
 Completed = subprocess.CompletedProcess[str]
 
 
@@ -25,7 +27,7 @@ def run(
 ) -> Completed:
     """Runs to the end and returns output and exit code. Raises LabError on a failure (if `check`), a timeout, a missing program."""
     args = [str(a) for a in argv]
-    shown = shlex.join(args)
+    shown = _shown(args)
     try:
         done = subprocess.run(
             args,
@@ -47,6 +49,11 @@ def run(
         last = "\n  ".join((done.stderr or done.stdout).strip().splitlines()[-8:])
         raise LabError(f"Exit code {done.returncode} from: {shown}\n  {last}")
     return done
+
+
+def _shown(args: Sequence[str]) -> str:
+    """For messages: a whole script in an argument helps nobody."""
+    return textwrap.shorten(shlex.join(args), LONGEST_SHOWN, placeholder=" …")
 
 
 def spawn(argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:

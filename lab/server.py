@@ -12,6 +12,7 @@ from types import FrameType
 
 from lab import inside, status
 from lab import settings as names
+from lab.hosts import HostsFile
 from lab.images import ImageStore
 from lab.imds import MetadataServer, Service
 from lab.settings import Settings
@@ -57,11 +58,18 @@ def _assemble(settings: Settings, undo: ExitStack) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
 
     from lab import account  # noqa: PLC0415
-    from lab.cloud import auth, ec2, ec2_metadata  # noqa: PLC0415
+    from lab.cloud import auth, auth_keys, auth_sts, autoscaling, ec2, ec2_metadata, elbv2  # noqa: PLC0415
+    from lab.cloud.dns import InstanceNames  # noqa: PLC0415
     from lab.reconcile import Reconciler  # noqa: PLC0415
 
-    store = ImageStore(settings)
-    parts = [*ec2.install(settings, store)]
+    store, hosts = ImageStore(settings), HostsFile(settings.hosts_file)
+    parts = [
+        *ec2.install(settings, store),
+        *elbv2.install(settings, hosts.set),
+        *autoscaling.install(),
+        InstanceNames(hosts.set),
+    ]
+    auth_sts.install()
     account.seed(settings)
     for _, os_name, image_id in account.base_images(settings):
         store.put(image_id, store.base(os_name))
@@ -74,6 +82,6 @@ def _assemble(settings: Settings, undo: ExitStack) -> None:
     undo.callback(serving.close)
     app = auth.Gate(DomainDispatcherApplication(create_backend_app), settings)
     serving.add(api_server(app, names.GATEWAY, names.API_PORT), "aws-api")
-    metadata = Service(ec2_metadata.metadata_for, lambda meta, role: auth.KEYS.issue(role, meta.instance_id))
+    metadata = Service(ec2_metadata.metadata_for, lambda meta, role: auth_keys.KEYS.issue(role, meta.instance_id))
     serving.add(MetadataServer(metadata), "metadata")
     serving.add(FileServer(settings.repositories_dir, names.GATEWAY, names.REPOSITORY_PORT), "repositories")

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from botocore.config import Config
 from lab import inside, lifecycle, network, status
 from lab import settings as names
 from lab.forward import Forwarder
+from lab.imds import MetadataServer, Service
+from lab.imds_tree import InstanceMetadata, RoleCredentials
 from lab.network import Network
 from lab.settings import Settings
 
@@ -105,6 +108,41 @@ def lab_command(
     )
 
 
+@dataclass(frozen=True)
+class Instance:
+    """What the metadata service is told in tests that have no EC2."""
+
+    instance_id: str = "i-0123456789abcdef0"
+    image_id: str = "ami-0123456789abcdef0"
+    instance_type: str = "t3.medium"
+    region: str = "us-east-1"
+    zone: str = "us-east-1b"
+    account_id: str = "000000000000"
+    address: str = "10.0.32.7"
+    mac: str = "0a:00:0a:00:20:07"
+    hostname: str = "ip-10-0-32-7.ec2.internal"
+    subnet_id: str = "subnet-1"
+    vpc_id: str = "vpc-1"
+    security_groups: tuple[str, ...] = ("web", "ssh")
+    launch_index: int = 0
+    reservation_id: str = "r-1"
+    user_data: bytes | None = b"#!/bin/sh\necho \xff\n"
+    key_name: str | None = "lab"
+    public_key: str | None = "ssh-ed25519 AAAA lab"
+    profile_arn: str | None = "arn:aws:iam::000000000000:instance-profile/fleet-web"
+    profile_id: str | None = "AIPA1"
+    role_names: tuple[str, ...] = ("fleet-web",)
+    enabled: bool = True
+    tokens_required: bool = True
+    hop_limit: int = 2
+    tags: Mapping[str, str] | None = None
+
+
+def issue(meta: InstanceMetadata, role: str) -> RoleCredentials:
+    now = datetime.now(UTC)
+    return RoleCredentials(f"ASIA-{role}", "secret", "session", now, now + timedelta(hours=6))
+
+
 @pytest.fixture(scope="session")
 def lab() -> Iterator[RunningLab]:
     """The lab that LAB_NAME names, if that is up; else one of the tests' own, which goes down at the end."""
@@ -147,16 +185,30 @@ def ssm(lab: RunningLab) -> Any:
     return lab.client("ssm")
 
 
+def instance_at(address: str) -> Instance:
+    """An instance whose id, names and MAC address follow from its address."""
+    dashed = address.replace(".", "-")
+    mac = "0a:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+    return Instance(
+        instance_id=f"i-{dashed}", address=address, hostname=f"ip-{dashed}.ec2.internal", mac=mac, user_data=None
+    )
+
+
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A lab's network without a daemon, for machines and images alone."""
+    """A lab's network with a metadata service and no daemon, for machines and images alone."""
     state = tmp_path_factory.mktemp("bare") / "state"
     settings = Settings(name=f"t{os.getpid() % 1000000}", state=state, cache=Settings.load().cache)
     network.leftovers(settings)
     Network(settings).create()
+    answers = Service(instance_at, issue)
+    metadata = inside.call(settings.netns_path, lambda: MetadataServer(answers))
+    threading.Thread(target=metadata.serve_forever, daemon=True).start()
     try:
         yield settings
     finally:
+        metadata.shutdown()
+        metadata.server_close()
         network.leftovers(settings)
 
 

@@ -6,8 +6,8 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
@@ -17,41 +17,10 @@ from lab import imds
 from lab.imds import MetadataServer, Service
 from lab.imds_tree import InstanceMetadata, RoleCredentials
 
+from .conftest import Instance, issue
+
 TTL = "x-aws-ec2-metadata-token-ttl-seconds"
 TOKEN = "x-aws-ec2-metadata-token"
-
-
-@dataclass(frozen=True)
-class Instance:
-    instance_id: str = "i-0123456789abcdef0"
-    image_id: str = "ami-0123456789abcdef0"
-    instance_type: str = "t3.medium"
-    region: str = "us-east-1"
-    zone: str = "us-east-1b"
-    account_id: str = "000000000000"
-    address: str = "10.0.32.7"
-    mac: str = "0a:00:0a:00:20:07"
-    hostname: str = "ip-10-0-32-7.ec2.internal"
-    subnet_id: str = "subnet-1"
-    vpc_id: str = "vpc-1"
-    security_groups: tuple[str, ...] = ("web", "ssh")
-    launch_index: int = 0
-    reservation_id: str = "r-1"
-    user_data: bytes | None = b"#!/bin/sh\necho \xff\n"
-    key_name: str | None = "lab"
-    public_key: str | None = "ssh-ed25519 AAAA lab"
-    profile_arn: str | None = "arn:aws:iam::000000000000:instance-profile/fleet-web"
-    profile_id: str | None = "AIPA1"
-    role_names: tuple[str, ...] = ("fleet-web",)
-    enabled: bool = True
-    tokens_required: bool = True
-    hop_limit: int = 2
-    tags: Mapping[str, str] | None = None
-
-
-def issue(meta: InstanceMetadata, role: str) -> RoleCredentials:
-    now = datetime.now(UTC)
-    return RoleCredentials(f"ASIA-{role}", "secret", "session", now, now + timedelta(hours=6))
 
 
 def service(instance: Instance) -> Service:
@@ -179,7 +148,7 @@ def test_an_instance_without_profile_has_no_credentials() -> None:
 
 
 def test_credentials_stay_the_same_until_they_are_about_to_expire() -> None:
-    instance, issued = Instance(), []
+    instance, issued = Instance(), list[str]()
 
     def counted(meta: InstanceMetadata, role: str) -> RoleCredentials:
         now = datetime.now(UTC)
