@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.standin.build import base_image
+from lab.standin.build import base_image, repository
 
 
 def main() -> int:
@@ -25,6 +25,7 @@ def main() -> int:
     try:
         for system in args.systems:
             print(base_image(system, args.cache, progress))
+            print(repository(system, args.cache, progress))
     except LabError as error:
         print(f"standin: {error}", file=sys.stderr)
         return 1

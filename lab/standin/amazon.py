@@ -13,20 +13,18 @@ FILES = Path(__file__).with_name("files")
 
 HIDDEN_PACKAGES = ("apt", "debconf", "debian-archive-keyring", "init-system-helpers", "libapt-pkg6.0", "adduser", "mawk-doc")
 """Debian packages with no counterpart on Amazon Linux: their files are taken out."""
-ABSENT_PACKAGES = {"al2": (), "al2023": ("rsyslog", "cron", "at")}
-"""Debian packages whose counterpart is not preinstalled on the release; the repository offers it."""
 DEBIAN_ONLY = (
     "etc/debian_version etc/dpkg etc/apt etc/alternatives/README etc/bash.bashrc etc/cron.daily etc/cron.d etc/debconf.conf etc/init.d "
-    "etc/rc0.d etc/rc1.d etc/rc2.d etc/rc3.d etc/rc4.d etc/rc5.d etc/rc6.d etc/rcS.d etc/default/cron etc/default/ssh etc/default/chrony "
-    "etc/default/rsyslog etc/logrotate.d etc/motd etc/update-motd.d etc/pam.d etc/chrony etc/rsyslog.d etc/rsyslog.conf etc/ssh/sshd_config "
+    "etc/rc0.d etc/rc1.d etc/rc2.d etc/rc3.d etc/rc4.d etc/rc5.d etc/rc6.d etc/rcS.d etc/default/cron etc/default/ssh "
+    "etc/logrotate.d etc/motd etc/update-motd.d etc/pam.d etc/ssh/sshd_config "
     "etc/ssh/sshd_config.d etc/sudoers.d etc/dnf/aliases.d/zypper.conf etc/dnf/plugins/local.conf etc/dnf/dnf.conf etc/systemd/system "
     "usr/lib/python3/dist-packages/dnf-plugins/local.py usr/bin/dpkg usr/bin/dpkg-deb usr/bin/dpkg-divert usr/bin/dpkg-maintscript-helper "
     "usr/bin/dpkg-query usr/bin/dpkg-realpath usr/bin/dpkg-split usr/bin/dpkg-statoverride usr/bin/dpkg-trigger usr/share/dpkg "
     "usr/libexec/dpkg var/lib/dpkg var/lib/apt var/lib/systemd/deb-systemd-helper-enabled var/lib/ucf var/lib/pam var/cache/apt var/cache/debconf "
-    "var/log/apt var/log/dpkg.log var/log/alternatives.log var/log/bootstrap.log etc/machine-id root/.bashrc"
+    "var/log/apt var/log/dpkg.log var/log/alternatives.log var/log/bootstrap.log etc/machine-id root/.bashrc usr/lib/tc/q_atm.so"
 ).split()
 DEBIAN_UNITS = (
-    "ssh.service ssh@.service ssh.socket rescue-ssh.target cron.service chrony.service chrony-dnssrv@.service chrony-dnssrv@.timer "
+    "ssh.service ssh@.service ssh.socket rescue-ssh.target "
     "dpkg-db-backup.service dpkg-db-backup.timer e2scrub@.service e2scrub_all.service e2scrub_all.timer e2scrub_fail@.service "
     "e2scrub_reap.service sudo.service rc.service rcS.service x11-common.service hwclock.service cryptdisks.service "
     "cryptdisks-early.service getty-static.service"
@@ -36,7 +34,6 @@ MASKED_UNITS = ("user@.service", "console-getty.service", "systemd-networkd-wait
 LINKS = {
     "bin/sh": "bash",
     "usr/sbin/alternatives": "../bin/update-alternatives",
-    "usr/sbin/crond": "cron",
     "usr/libexec/openssh/sftp-server": "../../lib/openssh/sftp-server",
     "etc/pki/tls/certs/ca-bundle.crt": "/etc/ssl/certs/ca-certificates.crt",
     "etc/pki/tls/cert.pem": "certs/ca-bundle.crt",
@@ -47,32 +44,44 @@ MODES = {
     "etc/sudoers.d": 0o750,
     "etc/sudoers.d/90-cloud-init-users": 0o440,
     "etc/ssh/sshd_config": 0o600,
-    "etc/chrony.keys": 0o640,
-    "etc/cron.daily": 0o755,
     "root": 0o550,
 }
 
 
-def make_amazon(system: str, root: Path, public_key: str, owned: dict[str, list[str]]) -> None:
+def make_amazon(system: str, root: Path, public_key: str, owned: dict[str, list[str]]) -> set[str]:
     """Turns the Debian root `root` into the stand-in of `system` (`al2` | `al2023`).
 
-    `owned`: Debian package → its paths. `public_key`: the armoured key that signs the repository's packages.
+    `owned`: Debian package → its paths. `public_key`: the armoured key that signs the repository's packages. Returns the paths laid down.
     """
-    _remove_debian(system, root, owned)
-    for tree in ("common", system):
-        copy_tree(FILES / tree, root)
+    _remove_debian(root, owned)
+    laid = {path for tree in ("common", system) for path in copy_tree(FILES / tree, root)}
     _directories_and_links(system, root)
     key = root / f"etc/pki/rpm-gpg/RPM-GPG-KEY-amazon-linux-{'2' if system == 'al2' else '2023'}"
     key.parent.mkdir(parents=True, exist_ok=True)
     key.write_text(public_key)
     _users(root)
     _modes(root)
-    _services(root)
     _needs_restarting_counts_from_the_hosts_boot(root)
+    return laid | {f"/{key.relative_to(root)}"}
 
 
-def copy_tree(tree: Path, root: Path) -> None:
-    """Copies the files of a recipe over `root`, each in place of what is there: owner root, modes by the execute bit only (as git keeps it)."""
+def install(root: Path, packages: list[Path]) -> None:
+    """Installs `packages` (RPM files) in `root` as rpm does, their dependencies checked; then sets which services start."""
+    inside = root / "var/tmp/standin"
+    inside.mkdir()
+    for package in packages:
+        shutil.copy(package, inside)
+    run(["chroot", root, "bash", "-c", "rpm --import /etc/pki/rpm-gpg/* && rpm -U --replacefiles /var/tmp/standin/*.rpm"], timeout=300)
+    remove_tree(inside)
+    _services(root)
+
+
+def copy_tree(tree: Path, root: Path) -> set[str]:
+    """Copies the files of a recipe over `root`, each in place of what is there: owner root, modes by the execute bit only (as git keeps it).
+
+    Returns their absolute paths in the root.
+    """
+    laid = set()
     for source in sorted(tree.rglob("*")):
         target = root / source.relative_to(tree)
         if source.is_dir() and not source.is_symlink():
@@ -82,6 +91,8 @@ def copy_tree(tree: Path, root: Path) -> None:
         shutil.copyfile(source, target, follow_symlinks=False)
         if not source.is_symlink():
             target.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)
+        laid.add(f"/{target.relative_to(root)}")
+    return laid
 
 
 def _delete(path: Path) -> None:
@@ -91,8 +102,8 @@ def _delete(path: Path) -> None:
         remove_tree(path)
 
 
-def _remove_debian(system: str, root: Path, owned: dict[str, list[str]]) -> None:
-    for package in (*HIDDEN_PACKAGES, *ABSENT_PACKAGES[system]):
+def _remove_debian(root: Path, owned: dict[str, list[str]]) -> None:
+    for package in HIDDEN_PACKAGES:
         for name in owned.get(package, []):
             path = root / name.lstrip("/")
             if not path.is_dir():  # a directory may be shared, and so may a link to one (/bin)
@@ -106,45 +117,34 @@ def _remove_debian(system: str, root: Path, owned: dict[str, list[str]]) -> None
 
 
 def _directories_and_links(system: str, root: Path) -> None:
-    folders = "etc/systemd/system etc/logrotate.d etc/cron.d etc/cron.daily etc/rsyslog.d var/lib/rsyslog var/lib/cloud var/lib/chrony"
-    folders += " etc/sysctl.d etc/sudoers.d var/lib/logrotate var/spool/mail etc/amazon var/log/audit"
+    folders = "etc/systemd/system etc/logrotate.d etc/sysctl.d etc/sudoers.d var/lib/logrotate var/spool/mail etc/amazon"
     for folder in folders.split():
         (root / folder).mkdir(parents=True, exist_ok=True)
     for name, target in LINKS.items():
         link = root / name
         link.parent.mkdir(parents=True, exist_ok=True)
-        if name == "usr/sbin/crond" and not (root / "usr/sbin/cron").exists():
-            continue
         link.unlink(missing_ok=True)
         link.symlink_to(target)
     for name in ("etc/machine-id", "etc/resolv.conf", "etc/motd"):
         _delete(root / name)
         (root / name).touch()
     (root / "etc/hostname").write_text("localhost\n")
-    if system == "al2":  # rsyslog keeps the log, the journal is volatile; one file configures yum and what stands in for it
-        for name in ("messages", "secure", "maillog", "cron", "spooler", "boot.log"):
-            (root / "var/log" / name).touch(mode=0o600)
+    if system == "al2":  # the journal is volatile; one file configures yum and what stands in for it
+        _delete(root / "var/log/journal")
         (root / "etc/dnf/dnf.conf").symlink_to("../yum.conf")
         _delete(root / "usr/lib/systemd/system/logrotate.timer")
-    else:
-        (root / "var/log/journal").mkdir(exist_ok=True)
-        _delete(root / "usr/lib/systemd/system/crond.service")
-        _delete(root / "usr/lib/systemd/system/rsyslog.service")
-        for name in ("etc/crontab", "etc/sysconfig/crond", "etc/cron.daily", "etc/cron.weekly", "etc/cron.monthly", "etc/cron.hourly"):
-            _delete(root / name)
 
 
 def _users(root: Path) -> None:
     inside = ["chroot", str(root)]
     script = """
         set -e
-        groupmod -n nobody nogroup; groupmod -n chrony _chrony; usermod -l chrony -d /var/lib/chrony _chrony
+        groupmod -n nobody nogroup
         groupadd -r ssh_keys; groupadd -r wheel
         for group in sudo staff operator voice backup irc src; do groupdel $group 2>/dev/null || true; done
         for user in games news uucp proxy www-data backup list irc _apt man; do userdel $user 2>/dev/null || true; done
         useradd -m -c 'EC2 Default User' -s /bin/bash -G adm,wheel,systemd-journal ec2-user
         passwd -l root >/dev/null; chage -M 99999 -m 0 ec2-user
-        chown root:chrony /etc/chrony.keys; chown chrony:chrony /var/lib/chrony
         sed -i 's#/usr/sbin/nologin#/sbin/nologin#' /etc/passwd
     """
     run([*inside, "/bin/bash", "-c", script], timeout=60)

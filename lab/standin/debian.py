@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import fnmatch
 import platform
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.run import run
-from lab.standin.cache import build_once, digest
+from lab.standin.cache import build_once, digest, remove_tree
 
 BASE_PACKAGES = (
-    "acl at bzip2 ca-certificates chrony cron curl dbus dnf dnf-plugins-core e2fsprogs file findutils gpg hostname iproute2 iputils-ping kmod "
-    "less libpam-pwquality logrotate nftables openssh-client openssh-server openssl procps psmisc python3 rpm rsyslog sudo systemd "
+    "acl bzip2 ca-certificates curl dbus dnf dnf-plugins-core e2fsprogs file findutils gpg hostname iproute2 iputils-ping kmod "
+    "less libpam-pwquality logrotate nftables openssh-client openssh-server openssl procps psmisc python3 rpm sudo systemd "
     "systemd-sysv tar tzdata udev unzip vim-tiny xz-utils zstd"
 ).split()
 EXCLUDED = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/perl/*/pod/*", "/usr/share/lintian/*"]
@@ -95,3 +97,66 @@ def package_versions(root: Path) -> dict[str, str]:
     """Every installed Debian package of `root` → its version."""
     status = (root / "var/lib/dpkg/status").read_text()
     return dict(re.findall(r"^Package: (\S+)\n(?:.*\n)*?Version: (\S+)$", status, re.MULTILINE))
+
+
+@dataclass(frozen=True)
+class Debian:
+    """Debian packages to take files from: those installed in `root`, and those unpacked as `unpacked`/<name>-<version>."""
+
+    root: Path
+    unpacked: Path
+
+    def matching(self, patterns: Iterable[str]) -> list[str]:
+        """The names of the packages that match. Raises LabError for a pattern that none matches."""
+        names = sorted({*package_files(self.root), *self._unpacked()})
+        found = {pattern: fnmatch.filter(names, pattern) for pattern in patterns}
+        for pattern, matches in found.items():
+            if not matches:
+                raise LabError(f"this machine's package sources gave no Debian package '{pattern}'", hint="its name differs on this release; see lab/standin")
+        return list(dict.fromkeys(name for matches in found.values() for name in matches))
+
+    def version(self, name: str) -> str:
+        """The Debian version of a package."""
+        folder = self._unpacked().get(name)
+        return package_versions(self.root)[name] if folder is None else folder.name.removeprefix(f"{name}_").replace("%3a", ":")
+
+    def files(self, name: str) -> Iterator[tuple[str, Path]]:
+        """(path on the installed system, where the file is now) of every file and link of a package; /bin, /lib and /sbin are those of /usr."""
+        folder = self._unpacked().get(name)
+        if folder is None:
+            paths = [(path, self.root / path.lstrip("/")) for path in package_files(self.root)[name]]
+        else:
+            paths = [(f"/{path.relative_to(folder)}", path) for path in sorted(folder.rglob("*"))]
+        for path, source in paths:
+            if source.is_symlink() or source.is_file():
+                yield re.sub(r"^/(s?bin|lib\w*)/", r"/usr/\1/", path), source
+
+    def _unpacked(self) -> dict[str, Path]:
+        return {folder.name.split("_")[0]: folder for folder in sorted(self.unpacked.iterdir())}
+
+
+def debian_packages(cache: Path, names: Sequence[str], progress: Callable[[str], None]) -> Debian:
+    """The shared root, and `names` with what they need beyond it, downloaded from the same sources and unpacked."""
+    root = debian_root(cache, progress)
+
+    def make(folder: Path) -> None:
+        progress("downloading the programs that the repository offers")
+        (folder / "debs/partial").mkdir(parents=True)
+        (folder / "unpacked").mkdir()
+        options = {
+            "Dir::Etc": root / "etc/apt",
+            "Dir::State::status": root / "var/lib/dpkg/status",
+            "Dir::State::lists": root / "var/lib/apt/lists",
+            "Dir::Cache": folder / "apt",
+            "Dir::Cache::archives": folder / "debs",
+            "Debug::NoLocking": "1",
+        }
+        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        run(["apt-get", *words, "install", "-y", "--download-only", "--no-install-recommends", *names], timeout=600)
+        for deb in (folder / "debs").glob("*.deb"):
+            name, version, _ = deb.name.split("_")
+            run(["dpkg-deb", "-x", deb, folder / "unpacked" / f"{name}_{version}"], timeout=120)
+        remove_tree(folder / "debs")
+
+    folder = build_once(cache / "base", "programs", digest([recipe(), *names]), make)
+    return Debian(root, folder / "unpacked")
