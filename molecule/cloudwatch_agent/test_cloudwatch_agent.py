@@ -14,9 +14,9 @@ DROP_IN = f"{AGENT}/etc/amazon-cloudwatch-agent.d/fleet.json"
 
 
 def instance_id(host):
-    token = "$(curl -s -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)"
+    session = "$(curl -s -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)"
     return host.check_output(
-        f'curl -s -H "X-aws-ec2-metadata-token: {token}" http://169.254.169.254/latest/meta-data/instance-id'
+        f'curl -s -H "X-aws-ec2-metadata-token: {session}" http://169.254.169.254/latest/meta-data/instance-id'
     )
 
 

@@ -1,0 +1,173 @@
+"""The CloudWatch agent's variables: what is refused, in which words, and what is rendered."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.ecommerce.fleet.plugins.filter import cloudwatch_agent as filters
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils import cloudwatch_agent_rules as rules
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils.cloudwatch_agent_config import (
+    config,
+    findings,
+    stream_name,
+)
+
+DEFAULTS = Path(__file__).resolve().parents[2] / "roles/cloudwatch_agent/defaults/main.yml"
+LOG = {"path": "/var/log/nginx/access.log", "kind": "access", "service": "nginx"}
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    variables = yaml.safe_load(DEFAULTS.read_text())
+    return {name.removeprefix("cloudwatch_agent_"): value for name, value in copy.deepcopy(variables).items()} | {
+        "log_files": [LOG]
+    }
+
+
+def put(settings: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split("/")
+    for key in parents:
+        settings = settings[key]
+    settings[last] = value
+
+
+def test_the_roles_defaults_have_no_findings(settings: dict[str, Any]) -> None:
+    assert findings(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named", "allowed"),
+    [
+        (
+            "metrics/mem/measurement",
+            ["used_pct"],
+            "cloudwatch_agent_metrics.mem.measurement has 'used_pct'",
+            "used_percent",
+        ),
+        ("metrics/mem/measurement", [], "cloudwatch_agent_metrics.mem.measurement is []", "used_percent"),
+        (
+            "metrics/mem/measurement",
+            ["used", "mem_used"],
+            "cloudwatch_agent_metrics.mem.measurement has 'used' 2 times",
+            "once",
+        ),
+        ("metrics/mem/measurement", [{"name": "used", "unit": "Gb"}], "unit 'Gb'", "Gigabytes"),
+        ("metrics/mem/measurement", [{"name": "used", "as": "x"}], "with 'as'", "name, rename, unit"),
+        ("metrics/mem/resources", ["*"], "cloudwatch_agent_metrics.mem.resources", "measurement"),
+        ("metrics/memory", {"measurement": ["used"]}, "cloudwatch_agent_metrics.memory is not a plugin", "mem, net"),
+        ("metrics/procstat", [], "cloudwatch_agent_metrics.procstat", "cloudwatch_agent_processes"),
+        ("metrics/mem", ["used"], "cloudwatch_agent_metrics.mem is ['used']", "dictionary"),
+        ("metrics_interval_seconds", 0, "cloudwatch_agent_metrics_interval_seconds is 0", "1 to 172800"),
+        ("namespace", "AWS/EC2", "cloudwatch_agent_namespace is 'AWS/EC2'", "not starting with AWS/"),
+        (
+            "dimensions",
+            ["AutoScalingGroupName", "Instanceid"],
+            "cloudwatch_agent_dimensions has 'Instanceid'",
+            "InstanceId",
+        ),
+        (
+            "aggregation_dimensions",
+            [["ImageId"]],
+            "cloudwatch_agent_aggregation_dimensions has 'ImageId'",
+            "AutoScalingGroupName",
+        ),
+        (
+            "processes",
+            [{"exe": "nginx", "pattern": "x"}],
+            "cloudwatch_agent_processes[0]",
+            "exactly one of exe, pattern, pid_file",
+        ),
+        ("processes", [{"exe": "nginx", "user": "x"}], "cloudwatch_agent_processes[0] has user", "measurement"),
+        (
+            "process_measurements",
+            ["memory_used"],
+            "cloudwatch_agent_process_measurements has 'memory_used'",
+            "memory_rss",
+        ),
+        ("log_groups/audit/retention_days", 2555, "cloudwatch_agent_log_groups.audit.retention_days is 2555", "2557"),
+        ("log_groups/audit/retention_days", "30", "cloudwatch_agent_log_groups.audit.retention_days is '30'", "2557"),
+        (
+            "log_groups/audit/name",
+            "/aws/ec2/application",
+            "cloudwatch_agent_log_groups.audit.retention_days is 2557",
+            "30",
+        ),
+        ("log_groups/audit/name", "a group", "cloudwatch_agent_log_groups.audit.name is 'a group'", "letters, digits"),
+        (
+            "log_kinds/app",
+            "applications",
+            "cloudwatch_agent_log_kinds.app is 'applications'",
+            "application, audit, security",
+        ),
+        ("log_files", [LOG | {"kind": "acces"}], "cloudwatch_agent_log_files[0].kind is 'acces'", "access"),
+        ("log_files", [LOG | {"path": "access.log"}], "cloudwatch_agent_log_files[0].path is 'access.log'", "absolute"),
+        ("log_files", [LOG | {"stream": "x"}], "cloudwatch_agent_log_files[0] has stream", "timestamp_format"),
+        ("log_files", [LOG, LOG], "cloudwatch_agent_log_files has '/var/log/nginx/access.log' 2 times", "once"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(
+    settings: dict[str, Any], path: str, value: Any, named: str, allowed: str
+) -> None:
+    put(settings, path, value)
+    found = findings(settings)
+    assert len(found) == 1
+    assert found[0].startswith("cloudwatch_agent_")
+    assert named in found[0]
+    assert allowed in found[0]
+
+
+def test_every_fault_is_reported_at_once(settings: dict[str, Any]) -> None:
+    put(settings, "dimensions", ["instance"])
+    put(settings, "metrics_interval_seconds", -1)
+    put(settings, "log_files", [LOG | {"kind": "x"}])
+    assert len(findings(settings)) >= 3
+
+
+def test_the_filter_fails_with_the_findings(settings: dict[str, Any]) -> None:
+    put(settings, "log_groups/audit/retention_days", 2555)
+    with pytest.raises(AnsibleFilterError, match=r"retention_days is 2555; allowed: 1, 3, 5"):
+        filters.cloudwatch_agent(settings)
+
+
+def test_variables_of_the_wrong_shape_are_no_traceback(settings: dict[str, Any]) -> None:
+    put(settings, "log_files", "everything")
+    with pytest.raises(AnsibleFilterError, match="argument specs"):
+        filters.cloudwatch_agent_findings(settings)
+
+
+def test_a_log_file_goes_to_the_group_of_its_kind_with_its_retention(settings: dict[str, Any]) -> None:
+    put(settings, "log_files", [LOG, {"path": "/var/log/audit/audit.log", "kind": "audit", "service": "auditd"}])
+    app, audit = config(settings)["logs"]["logs_collected"]["files"]["collect_list"]
+    assert (app["log_group_name"], app["retention_in_days"]) == ("/aws/ec2/application", 30)
+    assert (audit["log_group_name"], audit["retention_in_days"]) == ("/aws/ec2/audit", 2557)
+
+
+def test_no_two_files_share_a_stream_and_a_stream_name_is_legal() -> None:
+    names = [stream_name(path) for path in ("/var/log/a.log", "/srv/a.log", "/var/log/*.log", "/var/log/a:b")]
+    assert len(set(names)) == 4
+    assert all(re.fullmatch(r"[^:*]*", name) for name in names)
+
+
+def test_processes_get_the_common_measurements_unless_they_have_their_own(settings: dict[str, Any]) -> None:
+    put(settings, "processes", [{"exe": "nginx"}, {"pattern": "node", "measurement": ["memory_rss"]}])
+    nginx, node = config(settings)["metrics"]["metrics_collected"]["procstat"]
+    assert nginx["measurement"] == settings["process_measurements"]
+    assert node["measurement"] == ["memory_rss"]
+
+
+def test_nothing_to_collect_renders_no_section(settings: dict[str, Any]) -> None:
+    settings |= {"metrics": {}, "processes": [], "log_files": []}
+    assert set(config(settings)) == {"agent"}
+
+
+def test_the_rules_know_what_the_documentation_lists() -> None:
+    assert {"used_percent", "available"} <= set(rules.MEASUREMENTS["mem"])
+    assert {"rlimit_num_fds_hard", "cpu_usage", "pid_count"} <= set(rules.MEASUREMENTS["procstat"])
+    assert {30, 365, 2557} <= set(rules.RETENTION_DAYS)
+    assert all(len(set(names)) == len(names) for names in rules.MEASUREMENTS.values())
