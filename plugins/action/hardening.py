@@ -1,0 +1,71 @@
+"""Brings the register to the host: checks it with the exceptions, runs the module, writes the host's report. Runs on the control node."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils.hardening import report, selection
+from ..plugin_utils.hardening.register import Control, RegisterError, load
+
+REGISTER = Path(__file__).resolve().parents[2] / "controls"
+OWN = ("level", "exceptions", "overrides", "register_directories", "report_directory")
+PASSED_ON = ("in_use", "audit_fails")
+
+
+class ActionModule(ActionBase):
+    """The action behind ``ecommerce.fleet.hardening``."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        unknown = sorted(set(arguments) - set(OWN) - set(PASSED_ON))
+        if unknown:
+            raise AnsibleActionFail(f"hardening has no option {', '.join(unknown)}; see ansible-doc ecommerce.fleet.hardening")
+        try:
+            chosen, exempt = self._choose(arguments)
+        except RegisterError as error:
+            raise AnsibleActionFail(str(error)) from error
+        overrides = arguments.get("overrides") or {}
+        result: dict[str, Any] = self._execute_module(
+            module_name="ecommerce.fleet.hardening",
+            module_args={
+                **{name: arguments[name] for name in PASSED_ON if name in arguments},
+                "controls": [control.for_host(overrides.get(control.id, {})) for control in chosen],
+                "excepted": {exemption.control: exemption.shown for exemption in exempt},
+            },
+            task_vars=task_vars,
+        )
+        result.pop("invocation", None)
+        folder = arguments.get("report_directory")
+        if folder and "results" in result:
+            self._report(Path(folder), chosen, exempt, result, (task_vars or {}).get("inventory_hostname", "host"))
+        return result
+
+    def _choose(self, arguments: dict[str, Any]) -> tuple[list[Control], list[selection.Exemption]]:
+        directories = [REGISTER, *(Path(path) for path in arguments.get("register_directories") or [])]
+        controls = load(directories)
+        selection.check_in_use(arguments.get("in_use") or {})
+        selection.check_overrides(arguments.get("overrides") or {}, controls)
+        known = {control.id for control in controls}
+        today = datetime.datetime.now(tz=datetime.UTC).date()
+        exempt = selection.exemptions(arguments.get("exceptions") or [], known, today)
+        return selection.selected(controls, int(arguments.get("level", 1))), exempt
+
+    def _report(
+        self, folder: Path, chosen: list[Control], exempt: list[selection.Exemption], result: dict[str, Any], name: str
+    ) -> None:
+        now = datetime.datetime.now(tz=datetime.UTC)
+        facts = report.HostFacts(
+            host=name, when=now, audit=self._task.check_mode, release=result["release"], container=result["container"]
+        )
+        try:
+            report.write_host(folder, report.host_report(facts, chosen, exempt, result["results"], report.previous(folder, name)))
+        except OSError as error:
+            raise AnsibleActionFail(f"Cannot write the hardening report of {name} to {folder}: {error}") from error

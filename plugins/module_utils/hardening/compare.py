@@ -1,0 +1,82 @@
+"""When a value that was found is as good as the value that is wanted. Pure."""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+MYPY = False
+if MYPY:
+    from typing import Any, Dict, List, Optional, Tuple
+
+    Difference = Tuple[str, str, str]
+
+CONDITIONS = ("at_least", "at_most", "one_of", "none_of", "subset_of", "prefix")
+
+
+def text(value):
+    # type: (Any) -> str
+    """The value as configuration files write it: YAML's booleans become yes and no."""
+    if value is True:
+        return "yes"
+    if value is False:
+        return "no"
+    return " ".join(("%s" % (value,)).split())
+
+
+def number(value):
+    # type: (Any) -> Optional[int]
+    try:
+        return int(("%s" % (value,)).strip(), 10)
+    except ValueError:
+        return None
+
+
+def accepted(found, value, accept=None):
+    # type: (Optional[Any], Any, Optional[Dict[str, Any]]) -> bool
+    """Whether ``found`` will do. Without ``accept`` it must equal ``value``; with it, every condition must hold.
+
+    ``at_least``, ``at_most``: whole numbers; ``one_of``, ``none_of``: lists of words; ``subset_of``: the comma-separated words found are
+    among those listed; ``prefix``: the beginning of what was found. None, not set, is never accepted.
+    """
+    if found is None:
+        return False
+    if not accept:
+        return text(found).lower() == text(value).lower()
+    return all(_holds(text(found).lower(), name, wanted) for name, wanted in accept.items())
+
+
+def _holds(found, condition, wanted):
+    # type: (str, str, Any) -> bool
+    if condition in ("at_least", "at_most"):
+        value, limit = number(found), number(wanted)
+        if value is None or limit is None:
+            return False
+        return value >= limit if condition == "at_least" else value <= limit
+    if condition == "prefix":
+        return found.startswith(text(wanted).lower())
+    words = [text(word).lower() for word in wanted]
+    if condition == "one_of":
+        return found in words
+    if condition == "none_of":
+        return found not in words
+    if condition == "subset_of":
+        return all(word.strip() in words for word in found.split(","))
+    raise ValueError("unknown condition '%s'; known: %s" % (condition, ", ".join(CONDITIONS)))
+
+
+def wanted_text(value, accept=None):
+    # type: (Any, Optional[Dict[str, Any]]) -> str
+    """What is wanted, for a person."""
+    if not accept:
+        return text(value)
+    parts = []  # type: List[str]
+    for name, wanted in sorted(accept.items()):
+        shown = ", ".join(text(w) for w in wanted) if isinstance(wanted, (list, tuple)) else text(wanted)
+        parts.append("%s %s" % (name.replace("_", " "), shown))
+    return " and ".join(parts)
+
+
+def difference(what, wanted, found):
+    # type: (str, Any, Any) -> Difference
+    """One way in which a host is not as it should be: (what, wanted, found), each for a person."""
+    return (what, text(wanted), "not set" if found is None else text(found))

@@ -1,0 +1,225 @@
+"""Evaluates controls on a host: reads, compares, and where asked makes it so. The answer is one result per control."""
+
+from __future__ import absolute_import, division, print_function
+
+import time
+
+from . import guard
+from .host import why_not
+from .registry import TYPES
+from .resources.base import NotApplicable
+from .resources.software import show_units
+from .system import HardeningError
+
+__metaclass__ = type
+
+MYPY = False
+if MYPY:
+    from typing import Any, Dict, List, Optional
+
+    from .compare import Difference
+    from .host import Host
+    from .resources.base import Found
+
+STATUSES = ("pass", "changed", "fail", "not_applicable", "excepted", "not_applied_here")
+EVIDENCE_LIMIT = 12
+
+
+class Evaluation(object):
+    """One control on one host, as far as it has come."""
+
+    def __init__(self, control):
+        # type: (Dict[str, Any]) -> None
+        self.control = control
+        self.state = control["state"]
+        self.resource = TYPES[control["type"]]
+        self.status = ""
+        self.reason = ""
+        self.changed = False
+        self.found = None  # type: Optional[Found]
+        self.differences = []  # type: List[Difference]
+
+    def end(self, status, reason=""):
+        # type: (str, str) -> None
+        self.status, self.reason = status, reason
+
+    def look(self, host):
+        # type: (Host) -> None
+        """Read and compare; ends the control where there is nothing to do."""
+        try:
+            self.found = self.resource.read(host, self.state)
+            self.differences = self.resource.diff(self.state, self.found)
+        except NotApplicable as reason:
+            return self.end("not_applicable", "%s" % reason)
+        except HardeningError as error:
+            return self.end("fail", "%s" % error)
+        beyond = self.found.beyond
+        if not self.differences:
+            self.end("pass")
+        elif all(what in beyond for what, _wanted, _value in self.differences):
+            self.end("not_applied_here", "; ".join(sorted(set(beyond[d[0]] for d in self.differences))))
+        return None
+
+    def settle(self, host):
+        # type: (Host) -> None
+        """After a change: what is there now decides."""
+        self.status, self.changed = "", True
+        self.look(host)
+        if self.status == "pass":
+            self.status = "changed"
+        elif self.status == "":
+            self.end("fail", "was set, but does not hold: " + described(self.differences))
+
+    def result(self):
+        # type: () -> Dict[str, Any]
+        return {
+            "id": self.control["id"],
+            "status": self.status,
+            "changed": self.changed,
+            "reason": self.reason,
+            "evidence": evidence(self.found, self.differences),
+        }
+
+
+def described(differences):
+    # type: (List[Difference]) -> str
+    return "; ".join("%s is %s, wanted %s" % (what, value, wanted) for what, wanted, value in differences)
+
+
+def evidence(found, differences):
+    # type: (Optional[Found], List[Difference]) -> List[str]
+    """What was found, what differs first, each with what is wanted."""
+    if found is None:
+        return []
+    lines = ["%s: %s (wanted: %s)" % (what, value, wanted) for what, wanted, value in differences]
+    wrong = set(what for what, _wanted, _value in differences)
+    for what, value in sorted(found.values.items()):
+        if what not in wrong and not any(other.startswith(what + " ") for other in wrong):
+            shown = " ".join(("%s" % (value,)).split()) if value is not None else "not set"
+            lines.append("%s: %s" % (what, shown if len(shown) <= 200 else shown[:197] + "..."))
+    more = len(lines) - EVIDENCE_LIMIT
+    return lines[:EVIDENCE_LIMIT] + (["and %d more" % more] if more > 0 else [])
+
+
+def evaluate(controls, host, enforce, excepted):
+    # type: (List[Dict[str, Any]], Host, bool, Dict[str, str]) -> List[Dict[str, Any]]
+    """A result for each control, in order. ``excepted``: id → why the control is not enforced."""
+    evaluations = [Evaluation(for_release(control, host.release)) for control in controls]
+    units = [n for e in evaluations if e.control["type"] == "service" for n in _names(e.state["name"])]
+    show_units(host, sorted(set(units)))
+    for item in evaluations:
+        _first_look(item, host, excepted)
+    open_ones = [item for item in evaluations if item.status == ""]
+    if enforce:
+        _enforce(open_ones, host)
+    for item in open_ones:
+        if item.status == "":
+            item.end("fail", described(item.differences))
+    return [item.result() for item in evaluations]
+
+
+def for_release(control, release):
+    # type: (Dict[str, Any], str) -> Dict[str, Any]
+    """The control with the state that holds for this release."""
+    return dict(control, state=control.get("per_os", {}).get(release, control["state"]))
+
+
+def _names(value):
+    # type: (Any) -> List[str]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _first_look(item, host, excepted):
+    # type: (Evaluation, Host, Dict[str, str]) -> None
+    try:
+        reason = why_not(host, item.control.get("applies", {}))
+    except HardeningError as error:
+        return item.end("fail", "%s" % error)
+    if reason is not None:
+        return item.end("not_applicable", reason)
+    item.look(host)
+    if item.control["id"] in excepted and item.status in ("", "fail"):
+        item.end("excepted", excepted[item.control["id"]])
+    return None
+
+
+def _enforce(items, host):
+    # type: (List[Evaluation], Host) -> None
+    for item in items:
+        if item.resource.guard is None:
+            _apply(item, host)
+            if item.status == "":
+                item.settle(host)
+    _run_later(host, items)
+    groups = sorted(set(item.resource.guard for item in items if item.resource.guard))
+    for group in groups:
+        enforce_guarded(group, [item for item in items if item.resource.guard == group], host)
+
+
+def _apply(item, host):
+    # type: (Evaluation, Host) -> None
+    """Change the host for one control; a failure undoes what was half done."""
+    mark = host.system.mark()
+    try:
+        if item.found is not None:
+            item.resource.apply(host, item.state, item.found)
+    except HardeningError as error:
+        host.system.restore(mark)
+        item.end("fail", "%s; %s" % (described(item.differences), error))
+
+
+def _run_later(host, items):
+    # type: (Host, List[Evaluation]) -> None
+    """Restart and reload what was asked for, each once."""
+    pending, host.after = host.after, []
+    for verb, unit in pending:
+        done = host.system.run(["systemctl", verb] + ([unit] if unit else []), timeout=60)
+        if done.code == 0 or "not loaded" in done.said or "not found" in done.said:
+            continue
+        for item in items:
+            if item.state.get(verb) == unit:
+                item.end("fail", "was written, but systemctl %s %s failed: %s" % (verb, unit, done.said))
+
+
+def enforce_guarded(group, items, host):
+    # type: (str, List[Evaluation], Host) -> None
+    """Change everything of one group, have it checked, prove that every way in still works, else undo all of it."""
+    before = guard.ways_in(host)
+    refused = guard.refusal(group, before)
+    if refused:
+        for item in items:
+            item.end("fail", "%s; %s" % (described(item.differences), refused))
+        return
+    mark = host.system.mark()
+    for item in items:
+        _apply(item, host)
+    problem = _proof(group, host, before)
+    if problem is None:
+        for item in items:
+            if item.status == "":
+                item.settle(host)
+        return
+    host.system.restore(mark)
+    if group == "sshd":
+        guard.reload_sshd(host)
+    for item in items:
+        item.end("fail", "%s; undone, because %s" % (described(item.differences), problem))
+
+
+def _proof(group, host, before):
+    # type: (str, Host, Dict[str, bool]) -> Optional[str]
+    """What speaks against the change; None if nothing does."""
+    refused = guard.check(group, host)
+    if refused:
+        return refused
+    host.system.forget("sshd")
+    for user in guard.people(host):
+        host.system.forget("sshd %s" % user)
+    if group == "sshd":
+        try:
+            guard.reload_sshd(host)
+        except HardeningError as error:
+            return "%s" % error
+        time.sleep(0.05)
+    lost = guard.lost(before, guard.ways_in(host))
+    return "it would have cut: %s" % ", ".join(lost) if lost else None

@@ -1,0 +1,164 @@
+"""The lock-out guard: changes that could cut the way in are checked by the program itself, proven by a new session, else undone."""
+
+from __future__ import absolute_import, division, print_function
+
+import os
+import shutil
+import socket
+import tempfile
+import time
+
+from .resources.accounts import NO_LOGIN, passwd
+from .resources.base import NotApplicable
+from .resources.sshd import effective
+from .system import HardeningError
+
+__metaclass__ = type
+
+MYPY = False
+if MYPY:
+    from typing import Dict, List, Optional
+
+    from .host import Host
+
+CHECKERS = {"sshd": ["sshd", "-t"], "sudo": ["visudo", "-c"]}
+DEFAULT_USER = "ec2-user"
+AGENT = "amazon-ssm-agent"
+
+
+def ways_in(host):
+    # type: (Host) -> Dict[str, bool]
+    """Every way into the host that can be tried from here → whether it works now.
+
+    "SSH port N" answers; "SSH session of U": a new session opens, through the configuration and PAM stacks that are in place now, for a key
+    made for this; "sudo of U": root by it, without a terminal; "key of U": sshd finds an authorised key of the user;
+    "Session Manager": its agent runs.
+    """
+    ways = {}  # type: Dict[str, bool]
+    agent = host.system.run(["systemctl", "is-active", AGENT])
+    if agent.out.strip() in ("active", "inactive", "failed"):
+        ways["Session Manager"] = agent.out.strip() == "active"
+    try:
+        settings = effective(host)
+    except (NotApplicable, HardeningError):
+        return ways
+    if host.system.run(["systemctl", "is-active", "sshd"]).out.strip() == "active":
+        for port in settings.get("port", "22").split():
+            ways["SSH port " + port] = port_answers(int(port))
+        for user in people(host):
+            ways["key of " + user] = has_key(host, user)
+            ways.update(session(host, user))
+    return ways
+
+
+def people(host):
+    # type: (Host) -> List[str]
+    """Who logs in: the users declared in use and ec2-user, if they have a shell."""
+    wanted = ["%s" % user for user in host.in_use.get("users", [])] + [DEFAULT_USER]
+    return [a["name"] for a in passwd(host) if a["name"] in wanted and a["shell"] not in NO_LOGIN and int(a["uid"]) >= 1000]
+
+
+def port_answers(port, seconds=5.0):
+    # type: (int, float) -> bool
+    """Whether an SSH daemon greets on this machine's port within the time."""
+    deadline, pause = time.time() + seconds, 0.02
+    while True:
+        try:
+            connection = socket.create_connection(("127.0.0.1", port), timeout=2.0)
+            try:
+                if connection.recv(4) == b"SSH-":
+                    return True
+            finally:
+                connection.close()
+        except (OSError, IOError):
+            pass
+        if time.time() + pause > deadline:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 2, 0.5)
+
+
+def has_key(host, user):
+    # type: (Host, str) -> bool
+    """Whether sshd has a source of keys for the user: a file with a key in it, or a command that is asked."""
+    settings = effective(host, user)
+    if settings.get("authorizedkeyscommand", "none") != "none":
+        return True
+    home = next(a["home"] for a in passwd(host) if a["name"] == user)
+    for pattern in settings.get("authorizedkeysfile", ".ssh/authorized_keys").split():
+        path = pattern.replace("%u", user).replace("%h", home).replace("%%", "%")
+        content = host.system.read(path if path.startswith("/") else home + "/" + path) or ""
+        if any(line.strip() and not line.startswith("#") for line in content.splitlines()):
+            return True
+    return False
+
+
+def session(host, user):
+    # type: (Host, str) -> Dict[str, bool]
+    """Open a session as the user over an sshd of our own, which reads the configuration in place but takes a key made for this.
+
+    No port and nobody's files are touched: the client talks to the daemon over a pipe.
+    """
+    ssh_name, sudo_name = "SSH session of " + user, "sudo of " + user
+    folder = tempfile.mkdtemp(prefix="fleet-hardening-", dir="/run" if os.path.isdir("/run") else None)
+    try:
+        os.chmod(folder, 0o755)
+        key = folder + "/key"
+        made = host.system.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
+        if made.code != 0:
+            return {}
+        daemon = "%s -i -e -o AuthorizedKeysFile=%s.pub -o AuthorizedKeysCommand=none" % (_program("sshd"), key)
+        options = [
+            "ProxyCommand=" + daemon, "IdentityFile=" + key, "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null",
+            "GlobalKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR", "ConnectTimeout=10",
+        ]  # fmt: skip
+        argv = ["ssh", "-F", "/dev/null"] + [word for option in options for word in ("-o", option)]
+        done = host.system.run(argv + ["%s@hardening" % user, "echo session-open; sudo -n true && echo sudo-works"], timeout=20)
+        if done.code == 127:
+            return {}
+        return {ssh_name: "session-open" in done.out, sudo_name: "sudo-works" in done.out}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _program(name):
+    # type: (str) -> str
+    return next((p for p in ("/usr/sbin/" + name, "/usr/bin/" + name) if os.path.exists(p)), name)
+
+
+def refusal(group, before):
+    # type: (str, Dict[str, bool]) -> Optional[str]
+    """Why nothing of the group may be changed, before anything is; None if it may. Pure.
+
+    A daemon that greets but lets nobody in by a key is reached by a password or not at all: closing that would close the last way in.
+    """
+    keys = [works for name, works in before.items() if name.startswith("key of ")]
+    if group in ("sshd", "pam", "accounts") and keys and not any(keys) and not before.get("Session Manager"):
+        return (
+            "refused: no user has an SSH key and Session Manager's agent does not run, so a password may be the last way in. Add a key for "
+            "%s or start %s first" % (DEFAULT_USER, AGENT)
+        )
+    return None
+
+
+def lost(before, after):
+    # type: (Dict[str, bool], Dict[str, bool]) -> List[str]
+    """The ways in that worked and work no more. Pure."""
+    return sorted(name for name, works in before.items() if works and not after.get(name, False))
+
+
+def check(group, host):
+    # type: (str, Host) -> Optional[str]
+    """What the program's own checker says against the files in place; None if they are good."""
+    if group not in CHECKERS:
+        return None
+    done = host.system.run(CHECKERS[group])
+    return None if done.code == 0 else "%s: %s" % (" ".join(CHECKERS[group]), done.said)
+
+
+def reload_sshd(host):
+    # type: (Host) -> None
+    if host.system.run(["systemctl", "is-active", "sshd"]).out.strip() == "active":
+        done = host.system.run(["systemctl", "reload", "sshd"])
+        if done.code != 0:
+            raise HardeningError("systemctl reload sshd: %s" % done.said)

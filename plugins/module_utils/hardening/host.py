@@ -1,0 +1,108 @@
+"""What is true of the host that controls are evaluated on, and whether a control applies to it."""
+
+from __future__ import absolute_import, division, print_function
+
+import re
+
+from .system import HardeningError
+
+__metaclass__ = type
+
+MYPY = False
+if MYPY:
+    from typing import Any, Dict, List, Optional, Set, Tuple
+
+    from .system import System
+
+RELEASES = {"2": "al2", "2023": "al2023"}
+KINDS_IN_USE = ("ports", "services", "users", "mounts")
+
+
+class Host(object):
+    """A system and what is known about it. ``in_use``: {ports, services, users, mounts}, what other roles rely on."""
+
+    def __init__(self, system, in_use=None, release=None, container=None):
+        # type: (System, Optional[Dict[str, List[Any]]], Optional[str], Optional[bool]) -> None
+        self.system = system
+        self.in_use = in_use or {}
+        self.release = release or read_release(system)
+        self.container = read_container(system) if container is None else container
+        self.after = []  # type: List[Tuple[str, str]]
+        """Units to restart or reload once everything is written: (verb, unit)."""
+
+    def uses(self, kind, name):
+        # type: (str, Any) -> bool
+        """Whether the playbook declared the port, service, user or mount in use."""
+        wanted = without_suffix("%s" % (name,))
+        return any(without_suffix("%s" % (entry,)) == wanted for entry in self.in_use.get(kind, []))
+
+    def packages(self):
+        # type: () -> Set[str]
+        """Names of the installed packages."""
+
+        def query():
+            # type: () -> Set[str]
+            done = self.system.run(["rpm", "-qa", "--qf", "%{NAME}\n"], timeout=60)
+            if done.code != 0:
+                raise HardeningError("Cannot list the installed packages: rpm -qa ended with %d: %s" % (done.code, done.said))
+            return set(done.out.split())
+
+        found = self.system.cached("packages", query)  # type: Set[str]
+        return found
+
+    def later(self, verb, unit):
+        # type: (str, str) -> None
+        """Have a unit restarted or reloaded (``verb``) once everything is written."""
+        if (verb, unit) not in self.after:
+            self.after.append((verb, unit))
+
+
+def without_suffix(name):
+    # type: (str) -> str
+    return name[: -len(".service")] if name.endswith(".service") else name
+
+
+def read_release(system):
+    # type: (System) -> str
+    """al2 or al2023. Raises HardeningError on any other system: its controls would be guesses."""
+    text = system.read("/etc/os-release") or ""
+    pairs = dict(re.findall(r'^(ID|VERSION_ID)="?([^"\n]*)"?$', text, re.MULTILINE))
+    release = RELEASES.get(pairs.get("VERSION_ID", "")) if pairs.get("ID") == "amzn" else None
+    if release is None:
+        raise HardeningError(
+            "This host says it is '%s %s' (/etc/os-release); the controls are written for Amazon Linux 2 and 2023 only. Nothing was "
+            "changed. Leave the host out with --limit." % (pairs.get("ID", "unknown"), pairs.get("VERSION_ID", ""))
+        )
+    return release
+
+
+def read_container(system):
+    # type: (System) -> bool
+    return any(system.exists(path) for path in ("/run/systemd/container", "/.dockerenv", "/run/.containerenv"))
+
+
+def why_not(host, applies):
+    # type: (Host, Dict[str, Any]) -> Optional[str]
+    """Why a control does not apply to the host; None if it does."""
+    if host.release not in applies.get("os", [host.release]):
+        return "not part of this release"
+    if host.container and applies.get("container") is False:
+        return "not meaningful in a container"
+    for path in _listed(applies.get("path")):
+        if not host.system.glob(path):
+            return "%s does not exist" % path
+    packages = _listed(applies.get("package"))
+    if packages and not any(name in host.packages() for name in packages):
+        return "package %s is not installed" % " or ".join(packages)
+    for kind in KINDS_IN_USE:
+        for name in _listed(applies.get("unless_in_use", {}).get(kind)):
+            if host.uses(kind, name):
+                return "in use: %s %s was declared by the playbook" % (kind[:-1], name)
+    return None
+
+
+def _listed(value):
+    # type: (Any) -> List[Any]
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]

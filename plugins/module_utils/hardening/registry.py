@@ -1,0 +1,25 @@
+"""The resource types by name."""
+
+from __future__ import absolute_import, division, print_function
+
+from .resources.accounts import AccountList, PasswordAging, SystemAccounts
+from .resources.files import File, Lines, Setting
+from .resources.kernel import KernelModule, Mount, Sysctl
+from .resources.privilege import PamRule, SudoDefault, SudoRules
+from .resources.probes import Probe
+from .resources.software import Package, Service
+from .resources.sshd import SshdSetting
+
+__metaclass__ = type
+
+MYPY = False
+if MYPY:
+    from typing import Dict
+
+    from .resources.base import Resource
+
+_ALL = (
+    AccountList(), File(), KernelModule(), Lines(), Mount(), Package(), PamRule(), PasswordAging(), Probe(), Service(), Setting(),
+    SshdSetting(), SudoDefault(), SudoRules(), Sysctl(), SystemAccounts(),
+)  # fmt: skip
+TYPES = dict((resource.name, resource) for resource in _ALL)  # type: Dict[str, Resource]

@@ -1,0 +1,127 @@
+"""Checks of behaviour that nothing on the host itself can set right: they look, and a person or another system acts."""
+
+from __future__ import absolute_import, division, print_function
+
+import os
+import socket
+
+from ..compare import difference
+from ..textfile import accounts
+from .base import Found, NotApplicable, Resource
+
+__metaclass__ = type
+
+MYPY = False
+if MYPY:
+    from typing import Any, Callable, Dict, List, Optional, Tuple
+
+    from ..compare import Difference
+    from ..host import Host
+
+METADATA = ("169.254.169.254", 80)
+
+
+class Probe(Resource):
+    """``probe``: the name of the check. Its problems are the evidence."""
+
+    name = "probe"
+    fields = {"probe": "word!"}
+
+    def read(self, host, state):
+        # type: (Host, Dict[str, Any]) -> Found
+        return Found(dict((problem, "found") for problem in PROBES[state["probe"]](host)))
+
+    def diff(self, state, found):
+        # type: (Dict[str, Any], Found) -> List[Difference]
+        return [difference(problem, "none", "found") for problem in sorted(found.values)]
+
+
+def _answer(request):
+    # type: (str) -> Optional[int]
+    """The status of the instance metadata service's answer; None if nothing answers there."""
+    try:
+        connection = socket.create_connection(METADATA, timeout=1.0)
+    except (OSError, IOError):
+        return None
+    try:
+        connection.sendall(request.encode("ascii"))
+        line = connection.recv(64).decode("ascii", "replace").split()
+    except (OSError, IOError):
+        return None
+    finally:
+        connection.close()
+    return int(line[1]) if len(line) > 1 and line[1].isdigit() else None
+
+
+def _imds_needs_token(host):
+    # type: (Host) -> List[str]
+    """A request without a session token must be refused (401): instance metadata version 2 only."""
+    status = host.system.cached("imds", lambda: _answer("GET /latest/meta-data/ HTTP/1.0\r\nHost: 169.254.169.254\r\n\r\n"))
+    if status is None:
+        raise NotApplicable("the instance metadata service does not answer")
+    if status == 200:
+        return ["metadata is given out without a session token: set HttpTokens=required on the instance"]
+    return []
+
+
+def _root_path(host):
+    # type: (Host) -> List[str]
+    """root's PATH holds directories only, all root's own, none writable by others."""
+    done = host.system.run(["bash", "-lc", "printf %s \"$PATH\""])
+    problems = []
+    for entry in done.out.strip().split(":"):
+        there = host.system.stat(entry) if entry.startswith("/") else None
+        if not entry.startswith("/"):
+            problems.append("PATH has '%s', which is not an absolute path" % entry)
+        elif there and there["kind"] == "directory" and (there["owner"] != "root" or there["mode"] & 0o022):
+            problems.append("PATH has %s: %04o %s" % (entry, there["mode"], there["owner"]))
+    return problems
+
+
+def _listening(host):
+    # type: (Host) -> List[str]
+    """Nothing listens on the network but what was declared in use."""
+    allowed = set("%s" % port for port in host.in_use.get("ports", []))
+    if not allowed:
+        raise NotApplicable("the playbook declared no ports in use")
+    tables = (host.system.read("/proc/net/tcp") or "", host.system.read("/proc/net/tcp6") or "")
+    ports = sorted(set(port for table in tables for address, port in listeners(table) if not _is_loopback(address)))
+    return ["TCP port %d listens and was not declared in use" % port for port in ports if "%d" % port not in allowed]
+
+
+def listeners(table):
+    # type: (str) -> List[Tuple[str, int]]
+    """(address in hexadecimal, port) of the listening sockets in a text of /proc/net/tcp."""
+    rows = [line.split() for line in table.splitlines()[1:]]
+    local = [row[1].split(":") for row in rows if len(row) > 3 and row[3] == "0A"]
+    return [(address, int(port, 16)) for address, port in local]
+
+
+def _is_loopback(address):
+    # type: (str) -> bool
+    if len(address) == 8:
+        return address.endswith("7F")
+    return address == "0" * 24 + "01000000" or (address[16:24] == "FFFF0000" and address.endswith("7F"))
+
+
+def _home_files(host):
+    # type: (Host) -> List[str]
+    """People's homes hold nothing that lets others in: no .rhosts or .forward, nothing of theirs writable by others."""
+    problems = []
+    people = [a for a in accounts(host.system.read("/etc/passwd") or "") if int(a["uid"]) >= 1000 and a["home"].startswith("/home/")]
+    for person in people:
+        for path in host.system.glob(person["home"] + "/.*"):
+            name, there = os.path.basename(path), host.system.stat(path)
+            if name in (".rhosts", ".forward", ".netrc", ".shosts"):
+                problems.append("%s exists" % path)
+            elif there and there["mode"] & 0o022:
+                problems.append("%s can be written by others: %04o" % (path, there["mode"]))
+    return problems
+
+
+PROBES = {
+    "imds_needs_token": _imds_needs_token,
+    "root_path": _root_path,
+    "listening": _listening,
+    "home_files": _home_files,
+}  # type: Dict[str, Callable[[Host], List[str]]]

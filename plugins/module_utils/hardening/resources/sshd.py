@@ -1,0 +1,105 @@
+"""The SSH daemon's settings, as it states them itself (sshd -T)."""
+
+from __future__ import absolute_import, division, print_function
+
+import re
+
+from ..compare import accepted, difference, text, wanted_text
+from ..system import HardeningError
+from ..textfile import put, without_block
+from .base import Found, NotApplicable, Resource
+
+__metaclass__ = type
+
+MYPY = False
+if MYPY:
+    from typing import Any, Dict, List, Optional, Tuple
+
+    from ..compare import Difference
+    from ..host import Host
+
+MAIN = "/etc/ssh/sshd_config"
+DROP_IN = "/etc/ssh/sshd_config.d/00-fleet-hardening.conf"
+BEGIN, END = "# BEGIN fleet hardening", "# END fleet hardening"
+
+
+class SshdSetting(Resource):
+    """The value that sshd uses for a connection that no Match block catches.
+
+    sshd takes the first value it reads: ours go into the first drop-in file, or into a block at the top where drop-ins are not read
+    (Amazon Linux 2's OpenSSH 7.4 has no Include).
+    """
+
+    name = "sshd"
+    guard = "sshd"
+    fields = {"option": "text!", "alias": "text", "value": "value!", "accept": "accept"}
+    # alias: the name that older releases have for the option.
+
+    def read(self, host, state):
+        # type: (Host, Dict[str, Any]) -> Found
+        settings = effective(host)
+        names = [name for name in (state["option"], state.get("alias")) if name]
+        known = [name for name in names if name.lower() in settings]
+        if not known:
+            raise NotApplicable("this sshd has no option %s" % state["option"])
+        return Found({known[0]: settings[known[0].lower()]})
+
+    def diff(self, state, found):
+        # type: (Dict[str, Any], Found) -> List[Difference]
+        wanted = wanted_text(state["value"], state.get("accept"))
+        wrong = [item for item in sorted(found.values.items()) if not accepted(item[1], state["value"], state.get("accept"))]
+        return [difference(option, wanted, value) for option, value in wrong]
+
+    def apply(self, host, state, found):
+        # type: (Host, Dict[str, Any], Found) -> None
+        main = host.system.read(MAIN) or ""
+        option, value = next(iter(found.values)), text(state["value"])
+        if reads_drop_in(main):
+            host.system.write(DROP_IN, put(host.system.read(DROP_IN) or "", option, value, separator=" "), 0o600)
+        else:
+            host.system.write(MAIN, with_setting(main, option, value))
+        host.system.forget("sshd")
+
+
+def effective(host, user=None):
+    # type: (Host, Optional[str]) -> Dict[str, str]
+    """Option in lower case → value. Several values of one option are joined by spaces. ``user``: as it is for that user's connections."""
+
+    def ask():
+        # type: () -> Dict[str, str]
+        match = ["-C", "user=%s,host=localhost,addr=127.0.0.1" % user] if user else []
+        done = host.system.run(["sshd", "-T"] + match)
+        if done.code == 127:
+            raise NotApplicable("sshd is not installed")
+        if done.code != 0:
+            raise HardeningError("sshd can't read its configuration (sshd -T): %s. Correct %s first." % (done.said, MAIN))
+        return parse(done.out)
+
+    found = host.system.cached("sshd %s" % user if user else "sshd", ask)  # type: Dict[str, str]
+    return found
+
+
+def parse(output):
+    # type: (str) -> Dict[str, str]
+    """What sshd -T prints, as a dictionary."""
+    settings = {}  # type: Dict[str, str]
+    for line in output.splitlines():
+        name, _space, value = line.strip().partition(" ")
+        name, value = name.lower(), value.strip()
+        if name:
+            settings[name] = "%s %s" % (settings[name], value) if name in settings else value
+    return settings
+
+
+def reads_drop_in(main):
+    # type: (str) -> bool
+    """Whether sshd_config includes the directory of drop-ins before its first Match block."""
+    before_match = re.split(r"(?im)^\s*match\s", main)[0]
+    return re.search(r"(?im)^\s*include\s+(.*\s)?(/etc/ssh/)?sshd_config\.d/\*\.conf", before_match) is not None
+
+
+def with_setting(main, option, value):
+    # type: (str, str, str) -> str
+    """sshd_config with the setting in our block at its top."""
+    outside, block = without_block(main, BEGIN, END)
+    return "%s\n%s%s\n%s" % (BEGIN, put(block, option, value, separator=" "), END, outside)

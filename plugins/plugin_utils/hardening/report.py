@@ -1,0 +1,152 @@
+"""Reports of a host and of the fleet: JSON for programs, JUnit for CI, one self-contained HTML page for people."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from .register import Control
+from .selection import Exemption
+
+TEMPLATES = Path(__file__).with_name("templates")
+GOOD = ("pass", "changed")
+OPEN = ("fail",)
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What a report says about the run. ``audit``: nothing was changed."""
+
+    host: str
+    when: datetime.datetime
+    audit: bool
+    release: str
+    container: bool
+
+
+def host_report(
+    facts: HostFacts,
+    controls: Sequence[Control],
+    exempt: Sequence[Exemption],
+    results: Sequence[dict[str, Any]],
+    before: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """The report of one host, as it is written to JSON. ``before``: the one of the last run."""
+    by_id = {result["id"]: result for result in results}
+    entries = []
+    for control in controls:
+        known = {k: v for k, v in asdict(control).items() if k in ("id", "title", "section", "level", "severity", "rationale", "cis", "maps")}
+        entries.append({**known, **by_id[control.id]})
+    summary = Counter(entry["status"] for entry in entries)
+    decided = sum(summary[status] for status in (*GOOD, *OPEN))
+    return {
+        **asdict(facts),
+        "when": facts.when.isoformat(timespec="seconds"),
+        "summary": dict(summary),
+        "score": round(100 * sum(summary[status] for status in GOOD) / decided, 1) if decided else 100.0,
+        "exceptions": [
+            {**asdict(item), "expires": item.expires.isoformat(), "days_left": item.days_left(facts.when.date())} for item in exempt
+        ],
+        "controls": entries,
+        "since": since(before, entries),
+    }
+
+
+def since(before: dict[str, Any] | None, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What differs from the last run: {when, changes: [{id, title, before, now}]}. Holding and just set to hold are the same."""
+    if before is None:
+        return {"when": None, "changes": []}
+    old = {entry["id"]: entry["status"] for entry in before["controls"]}
+    changes = [
+        {"id": entry["id"], "title": entry["title"], "before": old.get(entry["id"], "new"), "now": entry["status"]}
+        for entry in entries
+        if _kind(old.get(entry["id"], "new")) != _kind(entry["status"])
+    ]
+    return {"when": before["when"], "changes": changes}
+
+
+def _kind(status: str) -> str:
+    return "pass" if status in GOOD else status
+
+
+def previous(folder: Path, host: str) -> dict[str, Any] | None:
+    """The host's last report; None if there is none that can be read."""
+    try:
+        found: dict[str, Any] = json.loads((folder / f"{host}.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found
+
+
+def write_host(folder: Path, report: dict[str, Any]) -> None:
+    """Write ``<host>.json``, ``<host>.xml`` and ``<host>.html``."""
+    _write(folder / f"{report['host']}.json", json.dumps(report, indent=1, default=str) + "\n")
+    _write(folder / f"{report['host']}.xml", junit([report]))
+    _write(folder / f"{report['host']}.html", page([report]))
+
+
+def write_fleet(folder: Path, reports: Sequence[dict[str, Any]]) -> None:
+    """Write ``fleet.json``, ``fleet.xml`` and ``fleet.html`` from the hosts' reports."""
+    summary: Counter[str] = Counter()
+    for report in reports:
+        summary.update(report["summary"])
+    hosts = [{k: v for k, v in report.items() if k != "controls"} for report in reports]
+    failing = Counter(entry["id"] for report in reports for entry in report["controls"] if entry["status"] in OPEN)
+    _write(folder / "fleet.json", json.dumps({"summary": dict(summary), "failing": dict(failing), "hosts": hosts}, indent=1) + "\n")
+    _write(folder / "fleet.xml", junit(reports))
+    _write(folder / "fleet.html", page(reports))
+
+
+def junit(reports: Sequence[dict[str, Any]]) -> str:
+    """JUnit: a suite per host, a case per control; what does not apply and what is excepted is skipped with its reason."""
+    root = ElementTree.Element("testsuites")
+    for report in reports:
+        summary = report["summary"]
+        skipped = sum(summary.get(name, 0) for name in ("not_applicable", "excepted", "not_applied_here"))
+        counts = {"tests": len(report["controls"]), "failures": summary.get("fail", 0), "errors": 0, "skipped": skipped}
+        attributes = {name: str(value) for name, value in counts.items()}
+        suite = ElementTree.SubElement(root, "testsuite", name=f"hardening.{report['host']}", timestamp=report["when"], **attributes)
+        for entry in report["controls"]:
+            case = ElementTree.SubElement(suite, "testcase", classname=f"{report['host']}.{entry['section']}", name=entry["id"])
+            if entry["status"] in OPEN:
+                failure = ElementTree.SubElement(case, "failure", message=entry["reason"])
+                failure.text = "\n".join([entry["title"], *entry["evidence"]])
+            elif entry["status"] not in GOOD:
+                ElementTree.SubElement(case, "skipped", message=f"{entry['status']}: {entry['reason']}")
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def page(reports: Sequence[dict[str, Any]]) -> str:
+    """The HTML page: everything in one file, no address of anywhere else in it."""
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    summary: Counter[str] = Counter()
+    for report in reports:
+        summary.update(report["summary"])
+    decided = sum(summary[status] for status in (*GOOD, *OPEN))
+    return environment.get_template("report.html.j2").render(
+        reports=reports,
+        summary=summary,
+        score=round(100 * sum(summary[status] for status in GOOD) / decided, 1) if decided else 100.0,
+        sections=sorted({entry["section"] for report in reports for entry in report["controls"]}),
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file in one step: hosts' workers write at once, and a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    Path(temporary).chmod(0o644)
+    Path(temporary).replace(path)
