@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import Any
 
 from lab.cloud.allow import allowed
-from lab.cloud.auth_keys import KEYS, Keyring
 from lab.cloud.auth_errors import error_response
+from lab.cloud.auth_keys import KEYS, Keyring
 from lab.cloud.auth_request import Call, read_call
 from lab.settings import ACCESS_KEY, REGIONS, Settings
 
@@ -21,10 +21,15 @@ KNOWN_REGIONS = frozenset({"", "aws-global", *REGIONS})
 
 
 class Gate:
-    """WSGI middleware before moto. `routes` are applications for services that moto does not have, by signing name."""
+    """WSGI middleware before moto. `routes` are applications for calls that moto does not have: by service and action, or `*`."""
 
     def __init__(
-        self, app: WsgiApp, settings: Settings, *, keys: Keyring = KEYS, routes: Mapping[str, WsgiApp] | None = None
+        self,
+        app: WsgiApp,
+        settings: Settings,
+        *,
+        keys: Keyring = KEYS,
+        routes: Mapping[tuple[str, str], WsgiApp] | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -38,7 +43,8 @@ class Gate:
             return error_response(start_response, call.style, *refusal)
         environ["lab.call"] = call
         environ["lab.holder"] = self._keys.holder(call.access_key or "")
-        return self._routes.get(call.service, self._app)(environ, start_response)
+        special = self._routes.get((call.service, call.action)) or self._routes.get((call.service, "*"))
+        return (special or self._app)(environ, start_response)
 
     def _credentials_refused(self, call: Call) -> tuple[HTTPStatus, str, str] | None:
         where = f"This is the lab '{self._settings.name}', not AWS: it accepts its own access key only."

@@ -1,0 +1,130 @@
+"""What an agent talks to: its heartbeat (ssm:UpdateInstanceInformation) and its messages (ec2messages), as a WSGI application.
+
+These calls are not in the public API models. Their shapes are those that Amazon's agent (open source) sends and expects.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from lab.cloud.auth_errors import error_response
+from lab.cloud.auth_keys import Holder
+from lab.cloud.auth_request import Call
+from lab.cloud.ssm_center import Center, Message, UnknownMessageError
+
+LARGEST_BODY_BYTES = 1024 * 1024
+
+
+class CallError(Exception):
+    """An error of the API: code and message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class AgentApi:
+    """`center_of` gives the Run Command of a region; `exists` says whether an instance (region, id) is there."""
+
+    def __init__(self, center_of: Callable[[str], Center], exists: Callable[[str, str], bool]) -> None:
+        self._center_of = center_of
+        self._exists = exists
+        self._actions: Mapping[str, Callable[[Center, str, Mapping[str, Any]], dict[str, Any]]] = {
+            "UpdateInstanceInformation": self._update,
+            "GetMessages": self._get,
+            "AcknowledgeMessage": self._acknowledge,
+            "SendReply": self._reply,
+            "FailMessage": self._fail,
+            "DeleteMessage": self._delete,
+        }
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        call: Call = environ["lab.call"]
+        try:
+            request = _body(environ)
+            instance_id = self._caller(call.region, environ.get("lab.holder"), request)
+            answer = self._actions[call.action](self._center_of(call.region), instance_id, request)
+        except CallError as error:
+            return error_response(start_response, "json", HTTPStatus.BAD_REQUEST, error.code, str(error))
+        except UnknownMessageError as error:
+            message = f"There is no message {error.args[0]} to be worked on."
+            return error_response(start_response, "json", HTTPStatus.BAD_REQUEST, "MessageNotFoundException", message)
+        body = json.dumps(answer).encode()
+        headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))]
+        start_response("200 OK", headers)
+        return [body]
+
+    def _caller(self, region: str, holder: Holder | None, request: Mapping[str, Any]) -> str:
+        """An instance speaks for itself, with the credentials of its role."""
+        instance_id = str(request.get("Destination") or request.get("InstanceId") or _instance_of(request))
+        if holder is None or holder.session != instance_id:
+            who = holder.arn if holder else "the lab's own access key"
+            raise CallError("AccessDeniedException", f"{who} can't act for instance {instance_id!r}.")
+        if not self._exists(region, instance_id):
+            raise CallError("InvalidInstanceId", f"There is no running instance {instance_id} in {region}.")
+        return instance_id
+
+    def _update(self, center: Center, instance_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        center.register(instance_id, request)
+        return {}
+
+    def _get(self, center: Center, instance_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        found = center.messages(instance_id)
+        return {
+            "Destination": instance_id,
+            "MessagesRequestId": request.get("MessagesRequestId"),
+            "Messages": [_shown(message, instance_id) for message in found],
+        }
+
+    def _acknowledge(self, center: Center, instance_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        center.acknowledge(instance_id, str(request.get("MessageId")))
+        return {}
+
+    def _reply(self, center: Center, instance_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            payload = json.loads(request["Payload"])
+            status, steps = payload["documentStatus"], payload["runtimeStatus"]
+            center.reply(instance_id, str(request["MessageId"]), status, steps)
+        except UnknownMessageError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise CallError("ValidationException", f"The reply can't be read: {error!r}") from error
+        return {}
+
+    def _fail(self, center: Center, instance_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The agent could not make anything of the message."""
+        center.acknowledge(instance_id, str(request["MessageId"]))
+        center.reply(instance_id, str(request["MessageId"]), "Failed", {})
+        return {}
+
+    def _delete(self, center: Center, instance_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """A message goes by itself when its command ends."""
+        return {}
+
+
+def _body(environ: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        size = min(int(environ.get("CONTENT_LENGTH") or 0), LARGEST_BODY_BYTES)
+        data = json.loads(environ["wsgi.input"].read(size) or b"{}")
+    except ValueError as error:
+        raise CallError("SerializationException", f"The body is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise CallError("SerializationException", "The body is not a JSON object.")
+    return data
+
+
+def _instance_of(request: Mapping[str, Any]) -> str:
+    """Message ids end in the instance's id: aws.ssm.<command>.<instance>."""
+    return str(request.get("MessageId", "")).rpartition(".")[2]
+
+
+def _shown(message: Message, instance_id: str) -> dict[str, Any]:
+    return {
+        "MessageId": message.message_id,
+        "Destination": instance_id,
+        "Topic": message.topic,
+        "Payload": message.payload,
+    }
