@@ -53,9 +53,10 @@ _TCP_STATES = (
     "close close_wait closing established fin_wait1 fin_wait2 last_ack listen none syn_sent syn_recv time_wait".split()
 )
 _CPU_STATES = "active guest guest_nice idle iowait irq nice softirq steal system user".split()
-_PROCSTAT_LIMITS = (
-    "cpu_time file_locks memory_data memory_locked memory_rss memory_stack memory_vms nice_priority num_fds realtime_priority signals_pending"
-).split()
+_PROCSTAT_LIMITS = [
+    *"cpu_time file_locks nice_priority num_fds realtime_priority signals_pending".split(),
+    *"memory_data memory_locked memory_rss memory_stack memory_vms".split(),
+]
 _VOLUME_COUNTERS = (
     "total_read_ops total_write_ops total_read_bytes total_write_bytes total_read_time total_write_time".split()
 )
