@@ -31,7 +31,7 @@ def test_what_is_there_is_ok(host):
 
 def test_what_a_host_cannot_prove_is_unknown(host):
     seen = states(host)
-    assert [seen[name] for name in ("inspector_plugin", "inventory")] == ["unknown", "unknown"]
+    assert [seen[name] for name in ("ssm_plugin", "inventory")] == ["unknown", "unknown"]
 
 
 def test_ansible_can_read_the_report_as_a_local_fact(host):

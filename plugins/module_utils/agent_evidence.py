@@ -63,7 +63,7 @@ def readiness(seen):
             "ssm_agent", "ok" if active else "missing", "{0} is {1}".format(seen["service"], seen["service_state"])
         ),
         finding(
-            "inspector_plugin",
+            "ssm_plugin",
             "ok" if seen["plugin"] else "unknown",
             seen["plugin"]
             or "not here yet; Inspector's own association installs it once it is enabled for the account",

@@ -57,7 +57,7 @@ def test_anything_but_the_diagnostics_is_refused(text: str) -> None:
 def test_a_host_that_brings_all_it_must_is_ready_although_the_account_is_unknown() -> None:
     findings = readiness(seen())
     assert ready(findings)
-    assert {f["name"] for f in findings if f["state"] == "unknown"} == {"inspector_plugin", "inventory"}
+    assert {f["name"] for f in findings if f["state"] == "unknown"} == {"ssm_plugin", "inventory"}
 
 
 @pytest.mark.parametrize(
