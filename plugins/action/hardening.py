@@ -17,7 +17,7 @@ OWN = ("level", "exceptions", "overrides", "register_directories", "report_direc
 PASSED_ON = ("in_use", "audit_fails")
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     """The action behind ``ecommerce.fleet.hardening``."""
 
     _supports_check_mode = True
@@ -27,7 +27,9 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         unknown = sorted(set(arguments) - set(OWN) - set(PASSED_ON))
         if unknown:
-            raise AnsibleActionFail(f"hardening has no option {', '.join(unknown)}; see ansible-doc ecommerce.fleet.hardening")
+            raise AnsibleActionFail(
+                f"hardening has no option {', '.join(unknown)}; see ansible-doc ecommerce.fleet.hardening"
+            )
         try:
             chosen, exempt = self._choose(arguments)
         except RegisterError as error:
@@ -66,6 +68,8 @@ class ActionModule(ActionBase):
             host=name, when=now, audit=self._task.check_mode, release=result["release"], container=result["container"]
         )
         try:
-            report.write_host(folder, report.host_report(facts, chosen, exempt, result["results"], report.previous(folder, name)))
+            report.write_host(
+                folder, report.host_report(facts, chosen, exempt, result["results"], report.previous(folder, name))
+            )
         except OSError as error:
             raise AnsibleActionFail(f"Cannot write the hardening report of {name} to {folder}: {error}") from error

@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 from ..plugin_utils.hardening import report
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     """The action behind ``ecommerce.fleet.hardening_report``."""
 
     _supports_check_mode = True

@@ -152,7 +152,7 @@ from ansible_collections.ecommerce.fleet.plugins.module_utils.hardening.system i
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List
+    from typing import Any, Dict, List  # noqa: F401
 
 SECRET = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
 
@@ -192,14 +192,16 @@ def main():
     )
     system = System()
     # Under Python 2 the arguments are bytes; after a round trip all text is text.
-    controls, in_use, excepted = json.loads(json.dumps([module.params[name] for name in ("controls", "in_use", "excepted")]))
+    controls, in_use, excepted = json.loads(
+        json.dumps([module.params[name] for name in ("controls", "in_use", "excepted")])
+    )
     try:
         host = Host(system, in_use)
         results = evaluate(controls, host, not module.check_mode, excepted)
     except HardeningError as error:
         module.fail_json(msg="%s" % error)
     failed = [item for item in results if item["status"] == "fail"]
-    summary = dict((status, len([item for item in results if item["status"] == status])) for status in STATUSES)
+    summary = {status: len([item for item in results if item["status"] == status]) for status in STATUSES}
     answer = {
         "changed": any(item["changed"] for item in results) or (module.check_mode and bool(failed)),
         "results": results,

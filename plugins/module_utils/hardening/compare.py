@@ -6,7 +6,7 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, Dict, List, Optional, Tuple  # noqa: F401
 
     Difference = Tuple[str, str, str]
 
@@ -54,14 +54,14 @@ def _holds(found, condition, wanted):
         return value >= limit if condition == "at_least" else value <= limit
     if condition == "prefix":
         return found.startswith(text(wanted).lower())
+    if condition not in CONDITIONS:
+        raise ValueError("unknown condition '%s'; known: %s" % (condition, ", ".join(CONDITIONS)))
     words = [text(word).lower() for word in wanted]
     if condition == "one_of":
         return found in words
     if condition == "none_of":
         return found not in words
-    if condition == "subset_of":
-        return all(word.strip() in words for word in found.split(","))
-    raise ValueError("unknown condition '%s'; known: %s" % (condition, ", ".join(CONDITIONS)))
+    return all(word.strip() in words for word in found.split(","))
 
 
 def wanted_text(value, accept=None):

@@ -7,7 +7,7 @@ import time
 from . import guard
 from .host import why_not
 from .registry import TYPES
-from .resources.base import NotApplicable
+from .resources.base import NotApplicableError
 from .resources.software import show_units
 from .system import HardeningError
 
@@ -15,11 +15,11 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List, Optional
+    from typing import Any, Dict, List, Optional  # noqa: F401
 
-    from .compare import Difference
-    from .host import Host
-    from .resources.base import Found
+    from .compare import Difference  # noqa: F401
+    from .host import Host  # noqa: F401
+    from .resources.base import Found  # noqa: F401
 
 STATUSES = ("pass", "changed", "fail", "not_applicable", "excepted", "not_applied_here")
 EVIDENCE_LIMIT = 12
@@ -49,7 +49,7 @@ class Evaluation(object):
         try:
             self.found = self.resource.read(host, self.state)
             self.differences = self.resource.diff(self.state, self.found)
-        except NotApplicable as reason:
+        except NotApplicableError as reason:
             return self.end("not_applicable", "%s" % reason)
         except HardeningError as error:
             return self.end("fail", "%s" % error)
@@ -57,7 +57,7 @@ class Evaluation(object):
         if not self.differences:
             self.end("pass")
         elif all(what in beyond for what, _wanted, _value in self.differences):
-            self.end("not_applied_here", "; ".join(sorted(set(beyond[d[0]] for d in self.differences))))
+            self.end("not_applied_here", "; ".join(sorted({beyond[d[0]] for d in self.differences})))
         return None
 
     def settle(self, host):
@@ -92,7 +92,7 @@ def evidence(found, differences):
     if found is None:
         return []
     lines = ["%s: %s (wanted: %s)" % (what, value, wanted) for what, wanted, value in differences]
-    wrong = set(what for what, _wanted, _value in differences)
+    wrong = {what for what, _wanted, _value in differences}
     for what, value in sorted(found.values.items()):
         if what not in wrong and not any(other.startswith(what + " ") for other in wrong):
             shown = " ".join(("%s" % (value,)).split()) if value is not None else "not set"
@@ -103,7 +103,7 @@ def evidence(found, differences):
 
 def evaluate(controls, host, enforce, excepted):
     # type: (List[Dict[str, Any]], Host, bool, Dict[str, str]) -> List[Dict[str, Any]]
-    """A result for each control, in order. ``excepted``: id → why the control is not enforced."""
+    """A result for each control, in order. ``excepted``: id -> why the control is not enforced."""
     evaluations = [Evaluation(for_release(control, host.release)) for control in controls]
     units = [n for e in evaluations if e.control["type"] == "service" for n in _names(e.state["name"])]
     show_units(host, sorted(set(units)))
@@ -151,7 +151,7 @@ def _enforce(items, host):
             if item.status == "":
                 item.settle(host)
     _run_later(host, items)
-    groups = sorted(set(item.resource.guard for item in items if item.resource.guard))
+    groups = sorted({item.resource.guard for item in items if item.resource.guard})
     for group in groups:
         enforce_guarded(group, [item for item in items if item.resource.guard == group], host)
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from .resources.accounts import NO_LOGIN, passwd
-from .resources.base import NotApplicable
+from .resources.base import NotApplicableError
 from .resources.sshd import effective
 from .system import HardeningError
 
@@ -17,9 +17,9 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Dict, List, Optional
+    from typing import Dict, List, Optional  # noqa: F401
 
-    from .host import Host
+    from .host import Host  # noqa: F401
 
 CHECKERS = {"sshd": ["sshd", "-t"], "sudo": ["visudo", "-c"]}
 DEFAULT_USER = "ec2-user"
@@ -28,7 +28,7 @@ AGENT = "amazon-ssm-agent"
 
 def ways_in(host):
     # type: (Host) -> Dict[str, bool]
-    """Every way into the host that can be tried from here → whether it works now.
+    """Every way into the host that can be tried from here -> whether it works now.
 
     "SSH port N" answers; "SSH session of U": a new session opens, through the configuration and PAM stacks that are in place now, for a key
     made for this; "sudo of U": root by it, without a terminal; "key of U": sshd finds an authorised key of the user;
@@ -40,7 +40,7 @@ def ways_in(host):
         ways["Session Manager"] = agent.out.strip() == "active"
     try:
         settings = effective(host)
-    except (NotApplicable, HardeningError):
+    except (NotApplicableError, HardeningError):
         return ways
     if host.system.run(["systemctl", "is-active", "sshd"]).out.strip() == "active":
         for port in settings.get("port", "22").split():
@@ -55,7 +55,9 @@ def people(host):
     # type: (Host) -> List[str]
     """Who logs in: the users declared in use and ec2-user, if they have a shell."""
     wanted = ["%s" % user for user in host.in_use.get("users", [])] + [DEFAULT_USER]
-    return [a["name"] for a in passwd(host) if a["name"] in wanted and a["shell"] not in NO_LOGIN and int(a["uid"]) >= 1000]
+    return [
+        a["name"] for a in passwd(host) if a["name"] in wanted and a["shell"] not in NO_LOGIN and int(a["uid"]) >= 1000
+    ]
 
 
 def port_answers(port, seconds=5.0):
@@ -102,18 +104,20 @@ def session(host, user):
     ssh_name, sudo_name = "SSH session of " + user, "sudo of " + user
     folder = tempfile.mkdtemp(prefix="fleet-hardening-", dir="/run" if os.path.isdir("/run") else None)
     try:
-        os.chmod(folder, 0o755)
+        os.chmod(folder, 0o755)  # noqa: S103 - sshd must reach the public key in it
         key = folder + "/key"
         made = host.system.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
         if made.code != 0:
             return {}
         daemon = "%s -i -e -o AuthorizedKeysFile=%s.pub -o AuthorizedKeysCommand=none" % (_program("sshd"), key)
         options = [
-            "ProxyCommand=" + daemon, "IdentityFile=" + key, "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null",
-            "GlobalKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR", "ConnectTimeout=10",
+            "ProxyCommand=" + daemon, "IdentityFile=" + key, "IdentitiesOnly=yes", "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null", "GlobalKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR", "ConnectTimeout=10",
         ]  # fmt: skip
         argv = ["ssh", "-F", "/dev/null"] + [word for option in options for word in ("-o", option)]
-        done = host.system.run(argv + ["%s@hardening" % user, "echo session-open; sudo -n true && echo sudo-works"], timeout=20)
+        done = host.system.run(
+            argv + ["%s@hardening" % user, "echo session-open; sudo -n true && echo sudo-works"], timeout=20
+        )
         if done.code == 127:
             return {}
         return {ssh_name: "session-open" in done.out, sudo_name: "sudo-works" in done.out}

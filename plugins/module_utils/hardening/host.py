@@ -10,9 +10,9 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List, Optional, Set, Tuple
+    from typing import Any, Dict, List, Optional, Set, Tuple  # noqa: F401
 
-    from .system import System
+    from .system import System  # noqa: F401
 
 RELEASES = {"2": "al2", "2023": "al2023"}
 KINDS_IN_USE = ("ports", "services", "users", "mounts")
@@ -44,11 +44,12 @@ class Host(object):
             # type: () -> Set[str]
             done = self.system.run(["rpm", "-qa", "--qf", "%{NAME}\n"], timeout=60)
             if done.code != 0:
-                raise HardeningError("Cannot list the installed packages: rpm -qa ended with %d: %s" % (done.code, done.said))
+                raise HardeningError(
+                    "Cannot list the installed packages: rpm -qa ended with %d: %s" % (done.code, done.said)
+                )
             return set(done.out.split())
 
-        found = self.system.cached("packages", query)  # type: Set[str]
-        return found
+        return self.system.cached("packages", query)  # type: Set[str]
 
     def later(self, verb, unit):
         # type: (str, str) -> None

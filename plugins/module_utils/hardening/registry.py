@@ -14,12 +14,12 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Dict
+    from typing import Dict  # noqa: F401
 
-    from .resources.base import Resource
+    from .resources.base import Resource  # noqa: F401
 
 _ALL = (
     AccountList(), File(), KernelModule(), Lines(), Mount(), Package(), PamRule(), PasswordAging(), Probe(), Service(), Setting(),
     SshdSetting(), SudoDefault(), SudoRules(), Sysctl(), SystemAccounts(),
 )  # fmt: skip
-TYPES = dict((resource.name, resource) for resource in _ALL)  # type: Dict[str, Resource]
+TYPES = {resource.name: resource for resource in _ALL}  # type: Dict[str, Resource]

@@ -17,7 +17,9 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Callable, Dict, List, Optional, Tuple
+    from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar  # noqa: F401
+
+    T = TypeVar("T")
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -71,10 +73,11 @@ def run(argv, timeout=30.0, stdin=None):
 class Saved(object):
     """A path as it was: ``mode`` is None if there was nothing; ``content`` (bytes) only for files; ``link`` is a symbolic link's target."""
 
-    def __init__(self, path, content=None, link=None, mode=None, uid=0, gid=0):
-        # type: (str, Optional[bytes], Optional[str], Optional[int], int, int) -> None
+    def __init__(self, path, content=None, link=None, attributes=None):
+        # type: (str, Optional[bytes], Optional[str], Optional[Tuple[int, int, int]]) -> None
         self.path, self.content, self.link = path, content, link
-        self.mode, self.uid, self.gid = mode, uid, gid
+        self.mode = attributes[0] if attributes else None
+        self.uid, self.gid = attributes[1:] if attributes else (0, 0)
 
 
 class System(object):
@@ -125,12 +128,28 @@ class System(object):
         owner, group = user_name(found.st_uid), group_name(found.st_gid)
         return {"mode": modes.S_IMODE(found.st_mode), "owner": owner, "group": group, "kind": kind}
 
+    def read_once(self, path):
+        # type: (str) -> str
+        """The text of a file that many controls look at, '' if there is none; read again after ``forget(path)``."""
+        return self.cached(path, lambda: self.read(path) or "")
+
+    def writable(self, path):
+        # type: (str) -> bool
+        """Whether root may write there: files of /proc may be read-only in a container."""
+        return os.access(self.real(path), os.W_OK)
+
     def cached(self, name, make):
-        # type: (str, Callable[[], Any]) -> Any
+        # type: (str, Callable[[], T]) -> T
         """What ``make()`` returned the first time since ``forget(name)``."""
         if name not in self._cache:
             self._cache[name] = make()
-        return self._cache[name]
+        value = self._cache[name]  # type: T
+        return value  # noqa: RET504 - gives it its type
+
+    def remember(self, name, value):
+        # type: (str, Any) -> None
+        """Have ``cached(name)`` return the value."""
+        self._cache[name] = value
 
     def forget(self, name):
         # type: (str) -> None
@@ -207,7 +226,7 @@ class System(object):
         if modes.S_ISREG(found.st_mode):
             with io.open(real, "rb") as stream:
                 content = stream.read()
-        self._saved.append(Saved(path, content, link, modes.S_IMODE(found.st_mode), found.st_uid, found.st_gid))
+        self._saved.append(Saved(path, content, link, (modes.S_IMODE(found.st_mode), found.st_uid, found.st_gid)))
 
     def mark(self):
         # type: () -> int

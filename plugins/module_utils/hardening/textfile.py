@@ -8,7 +8,7 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Dict, Iterator, List, Optional, Tuple
+    from typing import Dict, Iterator, List, Optional, Tuple  # noqa: F401
 
 SECTION = re.compile(r"^\s*\[(?P<name>[^\]]+)\]\s*$")
 

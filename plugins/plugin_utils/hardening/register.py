@@ -121,7 +121,9 @@ def _items(path: Path, problems: list[str]) -> list[tuple[Any, _Lines, int]]:
         lines, data = _Lines(yaml.compose(text, Loader=loader)), yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader
     except (OSError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
-        problems.append(f"{path}:{mark.line + 1 if mark else 1}: cannot be read: {getattr(error, 'problem', None) or error}")
+        problems.append(
+            f"{path}:{mark.line + 1 if mark else 1}: cannot be read: {getattr(error, 'problem', None) or error}"
+        )
         return []
     if not isinstance(data, list):
         problems.append(f"{path}:1: must be a list of controls")
@@ -135,8 +137,14 @@ def check(item: Any) -> list[tuple[Place, str]]:
         return [((), "a control must be a mapping")]
     result: list[tuple[Place, str]] = [((), f"{name} is missing") for name in sorted(REQUIRED - item.keys())]
     result += [((name,), f"unknown field {name}") for name in sorted(item.keys() - REQUIRED - OPTIONAL)]
-    result += [(("id",), "id must be lower-case words joined by dashes")] if not ID.match(str(item.get("id", "x"))) else []
-    result += _member(item, "level", (1, 2)) + _member(item, "severity", SEVERITIES) + _member(item, "type", tuple(sorted(TYPES)))
+    result += (
+        [(("id",), "id must be lower-case words joined by dashes")] if not ID.match(str(item.get("id", "x"))) else []
+    )
+    result += (
+        _member(item, "level", (1, 2))
+        + _member(item, "severity", SEVERITIES)
+        + _member(item, "type", tuple(sorted(TYPES)))
+    )
     for name in ("title", "rationale"):
         if name in item and not (isinstance(item[name], str) and item[name].strip()):
             result.append(((name,), f"{name} must be a sentence"))
@@ -146,7 +154,9 @@ def check(item: Any) -> list[tuple[Place, str]]:
         for release, changes in _mapping(item.get("per_os")).items():
             if release not in RELEASE_NAMES:
                 result.append((("per_os", release), f"per_os knows {', '.join(RELEASE_NAMES)}, not {release}"))
-            result += [(("per_os", release, *place), text) for place, text in check_state(item["type"], changes, partial=True)]
+            result += [
+                (("per_os", release, *place), text) for place, text in check_state(item["type"], changes, partial=True)
+            ]
     return result
 
 
@@ -179,14 +189,17 @@ def _check_applies(applies: Any) -> list[tuple[Place, str]]:
     if not isinstance(applies, dict):
         return [(("applies",), "applies must be a mapping")]
     result: list[tuple[Place, str]] = [
-        (("applies", name), f"applies knows {', '.join(sorted(APPLIES))}, not {name}") for name in sorted(applies.keys() - APPLIES)
+        (("applies", name), f"applies knows {', '.join(sorted(APPLIES))}, not {name}")
+        for name in sorted(applies.keys() - APPLIES)
     ]
     for release in applies.get("os", []):
         if release not in RELEASE_NAMES:
             result.append((("applies", "os"), f"os is one of {', '.join(RELEASE_NAMES)}, not {release}"))
     for kind in _mapping(applies.get("unless_in_use")):
         if kind not in KINDS_IN_USE:
-            result.append((("applies", "unless_in_use", kind), f"unless_in_use knows {', '.join(KINDS_IN_USE)}, not {kind}"))
+            result.append(
+                (("applies", "unless_in_use", kind), f"unless_in_use knows {', '.join(KINDS_IN_USE)}, not {kind}")
+            )
     return result
 
 
@@ -215,7 +228,10 @@ def _check_names(kind: str, state: dict[str, Any]) -> list[tuple[Place, str]]:
         ("system_account", "want"): ("shell", "locked"),
     }
     return [
-        problem for (type_, name), allowed in known.items() if type_ == kind for problem in _member(state, name, allowed)
+        problem
+        for (type_, name), allowed in known.items()
+        if type_ == kind
+        for problem in _member(state, name, allowed)
     ]
 
 
@@ -226,13 +242,19 @@ def _wrong(kind: str, value: Any) -> str | None:
         "text": (isinstance(value, str), "must be a text (in quotes)"),
         "word": (isinstance(value, str), "must be a word"),
         "texts": (isinstance(value, str) or bool(texts), "must be a text or a list of texts"),
-        "mode": (isinstance(value, str) and re.fullmatch(r"0[0-7]{3}", value) is not None, "must be a mode in quotes, such as '0644'"),
+        "mode": (
+            isinstance(value, str) and re.fullmatch(r"0[0-7]{3}", value) is not None,
+            "must be a mode in quotes, such as '0644'",
+        ),
         "flag": (isinstance(value, bool), "must be true or false"),
         "number": (isinstance(value, int) and not isinstance(value, bool), "must be a whole number"),
         "value": (isinstance(value, str | int | bool), "must be a text, a number or true or false"),
         "missing": (value in ("ok", "create"), "must be ok or create"),
         "presence": (value in ("present", "absent"), "must be present or absent"),
-        "accept": (isinstance(value, dict) and value and set(value) <= set(CONDITIONS), f"must map any of {', '.join(CONDITIONS)}"),
+        "accept": (
+            isinstance(value, dict) and bool(value) and set(value) <= set(CONDITIONS),
+            f"must map any of {', '.join(CONDITIONS)}",
+        ),
         "lines": (
             isinstance(value, list) and all(isinstance(i, dict) and set(i) == {"pattern", "line"} for i in value),
             "must be a list of {pattern, line}",

@@ -6,12 +6,12 @@ import datetime
 import json
 import os
 import tempfile
-import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import jinja2
 
@@ -45,7 +45,11 @@ def host_report(
     by_id = {result["id"]: result for result in results}
     entries = []
     for control in controls:
-        known = {k: v for k, v in asdict(control).items() if k in ("id", "title", "section", "level", "severity", "rationale", "cis", "maps")}
+        known = {
+            k: v
+            for k, v in asdict(control).items()
+            if k in ("id", "title", "section", "level", "severity", "rationale", "cis", "maps")
+        }
         entries.append({**known, **by_id[control.id]})
     summary = Counter(entry["status"] for entry in entries)
     decided = sum(summary[status] for status in (*GOOD, *OPEN))
@@ -55,7 +59,8 @@ def host_report(
         "summary": dict(summary),
         "score": round(100 * sum(summary[status] for status in GOOD) / decided, 1) if decided else 100.0,
         "exceptions": [
-            {**asdict(item), "expires": item.expires.isoformat(), "days_left": item.days_left(facts.when.date())} for item in exempt
+            {**asdict(item), "expires": item.expires.isoformat(), "days_left": item.days_left(facts.when.date())}
+            for item in exempt
         ],
         "controls": entries,
         "since": since(before, entries),
@@ -102,7 +107,10 @@ def write_fleet(folder: Path, reports: Sequence[dict[str, Any]]) -> None:
         summary.update(report["summary"])
     hosts = [{k: v for k, v in report.items() if k != "controls"} for report in reports]
     failing = Counter(entry["id"] for report in reports for entry in report["controls"] if entry["status"] in OPEN)
-    _write(folder / "fleet.json", json.dumps({"summary": dict(summary), "failing": dict(failing), "hosts": hosts}, indent=1) + "\n")
+    _write(
+        folder / "fleet.json",
+        json.dumps({"summary": dict(summary), "failing": dict(failing), "hosts": hosts}, indent=1) + "\n",
+    )
     _write(folder / "fleet.xml", junit(reports))
     _write(folder / "fleet.html", page(reports))
 
@@ -114,10 +122,16 @@ def junit(reports: Sequence[dict[str, Any]]) -> str:
         summary = report["summary"]
         skipped = sum(summary.get(name, 0) for name in ("not_applicable", "excepted", "not_applied_here"))
         counts = {"tests": len(report["controls"]), "failures": summary.get("fail", 0), "errors": 0, "skipped": skipped}
-        attributes = {name: str(value) for name, value in counts.items()}
-        suite = ElementTree.SubElement(root, "testsuite", name=f"hardening.{report['host']}", timestamp=report["when"], **attributes)
+        attributes = {
+            "name": f"hardening.{report['host']}",
+            "timestamp": report["when"],
+            **{k: str(v) for k, v in counts.items()},
+        }
+        suite = ElementTree.SubElement(root, "testsuite", attributes)
         for entry in report["controls"]:
-            case = ElementTree.SubElement(suite, "testcase", classname=f"{report['host']}.{entry['section']}", name=entry["id"])
+            case = ElementTree.SubElement(
+                suite, "testcase", classname=f"{report['host']}.{entry['section']}", name=entry["id"]
+            )
             if entry["status"] in OPEN:
                 failure = ElementTree.SubElement(case, "failure", message=entry["reason"])
                 failure.text = "\n".join([entry["title"], *entry["evidence"]])
@@ -129,7 +143,9 @@ def junit(reports: Sequence[dict[str, Any]]) -> str:
 
 def page(reports: Sequence[dict[str, Any]]) -> str:
     """The HTML page: everything in one file, no address of anywhere else in it."""
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     summary: Counter[str] = Counter()
     for report in reports:
         summary.update(report["summary"])

@@ -78,8 +78,14 @@ def check_overrides(overrides: Any, controls: Sequence[Control]) -> None:
 
 def check_in_use(in_use: Any) -> None:
     """Raises RegisterError unless ``in_use`` has lists under known names."""
-    if not isinstance(in_use, dict) or set(in_use) - set(KINDS_IN_USE) or not all(isinstance(v, list) for v in in_use.values()):
-        raise RegisterError(f"hardening_in_use must hold lists named {', '.join(KINDS_IN_USE)}, not {in_use!r}; no host was touched.")
+    if (
+        not isinstance(in_use, dict)
+        or set(in_use) - set(KINDS_IN_USE)
+        or not all(isinstance(v, list) for v in in_use.values())
+    ):
+        raise RegisterError(
+            f"hardening_in_use must hold lists named {', '.join(KINDS_IN_USE)}, not {in_use!r}; no host was touched."
+        )
 
 
 def selected(controls: Sequence[Control], level: int) -> list[Control]:

@@ -13,15 +13,15 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List
+    from typing import Any, Dict, List  # noqa: F401
 
-    from ..compare import Difference
-    from ..host import Host
+    from ..compare import Difference  # noqa: F401
+    from ..host import Host  # noqa: F401
 
 NO_LOGIN = ("/sbin/nologin", "/usr/sbin/nologin", "/bin/false", "/usr/bin/false")
 ALLOWED_SYSTEM_SHELLS = ("/bin/sync", "/sbin/shutdown", "/sbin/halt")
 AGEING = {"minimum_days": (3, "-m"), "maximum_days": (4, "-M"), "warn_days": (5, "-W"), "inactive_days": (6, "-I")}
-"""Name → (field of shadow(5) from 0, option of chage(1))."""
+"""Name -> (field of shadow(5) from 0, option of chage(1))."""
 
 
 class PasswordAging(Resource):
@@ -34,7 +34,7 @@ class PasswordAging(Resource):
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
         index = AGEING[state["field"]][0]
-        return Found(dict((row[0], row[index] or None) for row in shadow(host) if has_password(row[1])))
+        return Found({row[0]: row[index] or None for row in shadow(host) if has_password(row[1])})
 
     def diff(self, state, found):
         # type: (Dict[str, Any], Found) -> List[Difference]
@@ -63,7 +63,7 @@ class SystemAccounts(Resource):
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
-        passwords = dict((row[0], row[1]) for row in shadow(host))
+        passwords = {row[0]: row[1] for row in shadow(host)}
         values = {}  # type: Dict[str, Any]
         for account in system_accounts(host):
             if state["want"] == "shell":
@@ -82,7 +82,9 @@ class SystemAccounts(Resource):
     def apply(self, host, state, found):
         # type: (Host, Dict[str, Any], Found) -> None
         for user, wanted, _found in self.diff(state, found):
-            change_account(host, ["usermod", "-s", wanted, user] if state["want"] == "shell" else ["usermod", "-L", user])
+            change_account(
+                host, ["usermod", "-s", wanted, user] if state["want"] == "shell" else ["usermod", "-L", user]
+            )
 
 
 class AccountList(Resource):
@@ -95,7 +97,7 @@ class AccountList(Resource):
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
         check = CHECKS[state["check"]]
-        return Found(dict((problem, "found") for problem in check(host)))
+        return Found(dict.fromkeys(check(host), "found"))
 
     def diff(self, state, found):
         # type: (Dict[str, Any], Found) -> List[Difference]
@@ -152,7 +154,7 @@ def change_account(host, argv):
 
 def _repeated(names):
     # type: (List[str]) -> List[str]
-    return sorted(set(name for name in names if names.count(name) > 1))
+    return sorted({name for name in names if names.count(name) > 1})
 
 
 def _duplicates(what, field):
@@ -160,7 +162,10 @@ def _duplicates(what, field):
     def check(host):
         # type: (Host) -> List[str]
         rows = passwd(host) if what == "passwd" else groups(host.system.read("/etc/group") or "")
-        return ["%s %s of several entries in /etc/%s" % (field, name, what) for name in _repeated([row[field] for row in rows])]
+        return [
+            "%s %s of several entries in /etc/%s" % (field, name, what)
+            for name in _repeated([row[field] for row in rows])
+        ]
 
     return check
 
@@ -172,7 +177,9 @@ def _empty_passwords(host):
 
 def _unshadowed(host):
     # type: (Host) -> List[str]
-    return ["%s has its password in /etc/passwd" % a["name"] for a in passwd(host) if a["password"] not in ("x", "*", "!")]
+    return [
+        "%s has its password in /etc/passwd" % a["name"] for a in passwd(host) if a["password"] not in ("x", "*", "!")
+    ]
 
 
 def _other_roots(host):
@@ -187,8 +194,10 @@ def _root_group(host):
 
 def _unknown_groups(host):
     # type: (Host) -> List[str]
-    known = set(group["gid"] for group in groups(host.system.read("/etc/group") or ""))
-    return ["%s is in group %s, which does not exist" % (a["name"], a["gid"]) for a in passwd(host) if a["gid"] not in known]
+    known = {group["gid"] for group in groups(host.system.read("/etc/group") or "")}
+    return [
+        "%s is in group %s, which does not exist" % (a["name"], a["gid"]) for a in passwd(host) if a["gid"] not in known
+    ]
 
 
 def _future_changes(host):
@@ -201,7 +210,9 @@ def _future_changes(host):
 def _missing_homes(host):
     # type: (Host) -> List[str]
     people = [a for a in passwd(host) if int(a["uid"]) >= 1000 and a["shell"] not in NO_LOGIN]
-    return ["%s's home %s does not exist" % (a["name"], a["home"]) for a in people if host.system.stat(a["home"]) is None]
+    return [
+        "%s's home %s does not exist" % (a["name"], a["home"]) for a in people if host.system.stat(a["home"]) is None
+    ]
 
 
 CHECKS = {

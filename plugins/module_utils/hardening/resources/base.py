@@ -8,13 +8,13 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List, Optional
+    from typing import Any, Dict, List, Optional  # noqa: F401
 
-    from ..compare import Difference
-    from ..host import Host
+    from ..compare import Difference  # noqa: F401
+    from ..host import Host  # noqa: F401
 
 
-class NotApplicable(Exception):
+class NotApplicableError(Exception):
     """The control means nothing on this host; says why."""
 
 
@@ -31,7 +31,7 @@ class Found(object):
 
 
 class Resource(object):
-    """A type. ``fields``: what its ``state`` may hold, name → kind, with ``!`` for what it must hold; the register is checked against it.
+    """A type. ``fields``: what its ``state`` may hold, name -> kind, with ``!`` for what it must hold; the register is checked against it.
 
     ``guard``: the name of the lock-out guard's group whose proof must follow a change.
     """

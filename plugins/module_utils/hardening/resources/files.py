@@ -6,23 +6,31 @@ import re
 
 from ..compare import accepted, difference, text, wanted_text
 from ..textfile import get, put
-from .base import Found, NotApplicable, Resource, listed
+from .base import Found, NotApplicableError, Resource, listed
 
 __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, Dict, List, Optional, Tuple  # noqa: F401
 
-    from ..compare import Difference
-    from ..host import Host
+    from ..compare import Difference  # noqa: F401
+    from ..host import Host  # noqa: F401
 
 
 class File(Resource):
     """``mode`` is the most that is allowed: fewer permissions also do. ``owner``, ``group``: any of those listed does, the first is set."""
 
     name = "file"
-    fields = {"path": "texts!", "mode": "mode", "owner": "texts", "group": "texts", "content": "text", "absent": "flag", "missing": "missing"}
+    fields = {
+        "path": "texts!",
+        "mode": "mode",
+        "owner": "texts",
+        "group": "texts",
+        "content": "text",
+        "absent": "flag",
+        "missing": "missing",
+    }
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
@@ -36,8 +44,8 @@ class File(Resource):
         missing = [path for path in paths if values[path] is None]
         if not state.get("absent") and state.get("missing", "ok") == "ok" and "content" not in state:
             if len(missing) == len(paths):
-                raise NotApplicable("%s does not exist" % " and ".join(missing))
-            values = dict((path, value) for path, value in values.items() if path not in missing)
+                raise NotApplicableError("%s does not exist" % " and ".join(missing))
+            values = {path: value for path, value in values.items() if path not in missing}
         return Found(values)
 
     def diff(self, state, found):
@@ -198,13 +206,21 @@ class Lines(Resource):
     """Lines that a text file must have (``present``: pattern and the line to add) and must not have (``absent``: patterns)."""
 
     name = "lines"
-    fields = {"path": "text!", "present": "lines", "absent": "texts", "missing": "missing", "mode": "mode", "restart": "text", "reload": "text"}
+    fields = {
+        "path": "text!",
+        "present": "lines",
+        "absent": "texts",
+        "missing": "missing",
+        "mode": "mode",
+        "restart": "text",
+        "reload": "text",
+    }
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
         content = host.system.read(state["path"])
         if content is None and state.get("missing", "ok") == "ok":
-            raise NotApplicable("%s does not exist" % state["path"])
+            raise NotApplicableError("%s does not exist" % state["path"])
         lines = (content or "").splitlines()
         values = {}  # type: Dict[str, Any]
         for item in state.get("present", []):

@@ -7,16 +7,16 @@ import re
 from ..compare import accepted, difference, text, wanted_text
 from ..system import HardeningError
 from ..textfile import get, put, without_comments
-from .base import Found, NotApplicable, Resource, listed
+from .base import Found, NotApplicableError, Resource, listed
 
 __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List, Optional
+    from typing import Any, Dict, List, Optional  # noqa: F401
 
-    from ..compare import Difference
-    from ..host import Host
+    from ..compare import Difference  # noqa: F401
+    from ..host import Host  # noqa: F401
 
 SYSCTL_FILE = "/etc/sysctl.d/99-zz-fleet-hardening.conf"
 SYSCTL_LATEST = "/etc/sysctl.conf"
@@ -34,16 +34,15 @@ class Sysctl(Resource):
         path = _proc(state["name"])
         live = host.system.read(path)
         if live is None:
-            raise NotApplicable("this kernel has no %s" % state["name"])
+            raise NotApplicableError("this kernel has no %s" % state["name"])
         configured = None
         for name in host.system.cached("sysctl files", lambda: _sysctl_files(host)):
-            here = _sysctl_value(host.system.cached(name, lambda: host.system.read(name) or ""), state["name"])
+            here = _sysctl_value(host.system.read_once(name), state["name"])
             configured = here if here is not None else configured
         beyond = {}
-        value = " ".join(live.split())
-        if not accepted(value, state["value"], state.get("accept")) and host.container and not host.system.set_kernel_value(path, live.strip()):
+        if host.container and not host.system.writable(path):
             beyond["now"] = "the kernel does not let this container change %s" % state["name"]
-        return Found({"at boot": configured, "now": value}, beyond)
+        return Found({"at boot": configured, "now": " ".join(live.split())}, beyond)
 
     def diff(self, state, found):
         # type: (Dict[str, Any], Found) -> List[Difference]
@@ -61,7 +60,9 @@ class Sysctl(Resource):
             latest = host.system.read(SYSCTL_LATEST) or ""
             if get(latest, name) is not None:
                 host.system.write(SYSCTL_LATEST, put(latest, name, value, separator=" = "))
-            host.system.write(SYSCTL_FILE, put(host.system.read(SYSCTL_FILE) or "", name, value, separator=" = "), 0o600)
+            host.system.write(
+                SYSCTL_FILE, put(host.system.read(SYSCTL_FILE) or "", name, value, separator=" = "), 0o600
+            )
             for cached in ("sysctl files", SYSCTL_FILE, SYSCTL_LATEST):
                 host.system.forget(cached)
         if not accepted(found.values["now"], value, state.get("accept")) and "now" not in found.beyond:
@@ -100,26 +101,38 @@ class KernelModule(Resource):
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
-        paths = [path for folder in ("/usr/lib/modprobe.d", "/run/modprobe.d", "/etc/modprobe.d") for path in host.system.glob(folder + "/*.conf")]
+        paths = [
+            path
+            for folder in ("/usr/lib/modprobe.d", "/run/modprobe.d", "/etc/modprobe.d")
+            for path in host.system.glob(folder + "/*.conf")
+        ]
         lines = [line for path in paths for line in without_comments(host.system.read(path) or "")]
         name = _module_pattern(state["name"])
         refused = any(re.match(r"^install\s+%s\s+(/usr)?/bin/(false|true)\b" % name, line) for line in lines)
         listed_there = any(re.match(r"^blacklist\s+%s$" % name, line) for line in lines)
         modules = host.system.cached("modules", lambda: host.system.read("/proc/modules") or "")
         loaded = re.search(r"^%s " % name, modules, re.MULTILINE) is not None
-        beyond = {"loaded": "modules belong to the kernel that this container shares"} if loaded and host.container else {}
+        beyond = (
+            {"loaded": "modules belong to the kernel that this container shares"} if loaded and host.container else {}
+        )
         return Found({"modprobe": "refused" if refused and listed_there else "allowed", "loaded": text(loaded)}, beyond)
 
     def diff(self, state, found):
         # type: (Dict[str, Any], Found) -> List[Difference]
         wanted = {"modprobe": "refused", "loaded": "no"}
-        return [difference(what, wanted[what], value) for what, value in sorted(found.values.items()) if value != wanted[what]]
+        return [
+            difference(what, wanted[what], value)
+            for what, value in sorted(found.values.items())
+            if value != wanted[what]
+        ]
 
     def apply(self, host, state, found):
         # type: (Host, Dict[str, Any], Found) -> None
         name = state["name"]
         content = host.system.read(MODPROBE_FILE) or ""
-        lines = [line for line in ("install %s /bin/false" % name, "blacklist %s" % name) if line not in content.splitlines()]
+        lines = [
+            line for line in ("install %s /bin/false" % name, "blacklist %s" % name) if line not in content.splitlines()
+        ]
         if found.values["modprobe"] != "refused":
             host.system.write(MODPROBE_FILE, content + "".join(line + "\n" for line in lines))
         if found.values["loaded"] == "yes" and not found.beyond:
@@ -131,7 +144,8 @@ class KernelModule(Resource):
 
 def _module_pattern(name):
     # type: (str) -> str
-    return re.escape(name).replace(r"\-", "-").replace("-", "[-_]").replace("_", "[-_]") if "[" not in name else name
+    """The kernel takes - and _ in names of modules for the same."""
+    return "".join("[-_]" if letter in "-_" else re.escape(letter) for letter in name)
 
 
 class Mount(Resource):
@@ -144,15 +158,15 @@ class Mount(Resource):
         # type: (Host, Dict[str, Any]) -> Found
         path = state["path"]
         if host.uses("mounts", path):
-            raise NotApplicable("in use: mount %s was declared by the playbook" % path)
+            raise NotApplicableError("in use: mount %s was declared by the playbook" % path)
         now = _mount_options(host.system.read("/proc/self/mounts") or "", path, 3)
         if now is None:
-            raise NotApplicable("%s is not a file system of its own" % path)
+            raise NotApplicableError("%s is not a file system of its own" % path)
         there = set(now.split(","))
-        values = dict((option, text(option in there)) for option in listed(state["options"]))
+        values = {option: text(option in there) for option in listed(state["options"])}
         beyond = {}
         if host.container:
-            beyond = dict((option, "mounts of a container are made by its host") for option in values)
+            beyond = dict.fromkeys(values, "mounts of a container are made by its host")
         return Found(values, beyond)
 
     def diff(self, state, found):
@@ -185,8 +199,8 @@ def with_mount_options(fstab, path, options):
     # type: (str, str, List[str]) -> str
     """fstab(5) with the options added to the entry of ``path``; a tmpfs entry is made if it has none."""
     lines, done = [], False
-    for line in fstab.splitlines():
-        row = line.split()
+    for entry in fstab.splitlines():
+        line, row = entry, entry.split()
         if len(row) > 3 and row[1] == path and not line.startswith("#"):
             row[3] = ",".join([row[3]] + [option for option in options if option not in row[3].split(",")])
             line, done = "\t".join(row), True

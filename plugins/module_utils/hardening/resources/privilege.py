@@ -7,16 +7,16 @@ import re
 from ..compare import accepted, difference, text, wanted_text
 from ..system import HardeningError
 from ..textfile import without_comments
-from .base import Found, NotApplicable, Resource, listed
+from .base import Found, NotApplicableError, Resource, listed
 
 __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, Dict, List, Optional, Tuple  # noqa: F401
 
-    from ..compare import Difference
-    from ..host import Host
+    from ..compare import Difference  # noqa: F401
+    from ..host import Host  # noqa: F401
 
 SUDOERS = "/etc/sudoers"
 SUDOERS_OURS = "/etc/sudoers.d/zz_fleet_hardening"
@@ -34,7 +34,7 @@ class SudoDefault(Resource):
         # type: (Host, Dict[str, Any]) -> Found
         content = host.system.read(SUDOERS)
         if content is None:
-            raise NotApplicable("sudo is not installed")
+            raise NotApplicableError("sudo is not installed")
         texts = [content] + [host.system.read(path) or "" for path in sudoers_files(host)]
         return Found({state["option"]: default_value(texts, state["option"])})
 
@@ -72,7 +72,7 @@ class SudoRules(Resource):
         # type: (Host, Dict[str, Any]) -> Found
         paths = [SUDOERS] + sudoers_files(host)
         lines = [(path, line) for path in paths for line in without_comments(host.system.read(path) or "")]
-        return Found(dict((path, line) for path, line in lines if re.search(state["absent"], line)))
+        return Found({path: line for path, line in lines if re.search(state["absent"], line)})
 
     def diff(self, state, found):
         # type: (Dict[str, Any], Found) -> List[Difference]
@@ -89,7 +89,11 @@ class SudoRules(Resource):
 def sudoers_files(host):
     # type: (Host) -> List[str]
     """The included files, in the order in which sudo reads them."""
-    return [path for path in host.system.glob("/etc/sudoers.d/*") if "." not in path.rsplit("/", 1)[1] and not path.endswith("~")]
+    return [
+        path
+        for path in host.system.glob("/etc/sudoers.d/*")
+        if "." not in path.rsplit("/", 1)[1] and not path.endswith("~")
+    ]
 
 
 def default_value(texts, option):
@@ -138,7 +142,7 @@ class PamRule(Resource):
             if content is not None:
                 values["/etc/pam.d/" + service] = pam_entry(content, state["type"], state["module"])
         if not values:
-            raise NotApplicable("no PAM stack %s" % " or ".join(listed(state["service"])))
+            raise NotApplicableError("no PAM stack %s" % " or ".join(listed(state["service"])))
         return Found(values)
 
     def diff(self, state, found):
@@ -206,8 +210,8 @@ def with_pam_entry(content, state):
     """The stack with the entry as ``state`` wants it. Pure."""
     kind, module = state["type"], state["module"]
     lines, done = [], False
-    for line in content.splitlines():
-        entry = _parsed(line)
+    for old in content.splitlines():
+        line, entry = old, _parsed(old)
         if entry and entry[0] == kind and entry[2].rsplit("/", 1)[-1] == module:
             unwanted = listed(state.get("without"))
             words = [w for w in entry[3] if w not in unwanted and w.split("=")[0] not in unwanted]

@@ -7,16 +7,16 @@ import socket
 
 from ..compare import difference
 from ..textfile import accounts
-from .base import Found, NotApplicable, Resource
+from .base import Found, NotApplicableError, Resource
 
 __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Callable, Dict, List, Optional, Tuple
+    from typing import Any, Callable, Dict, List, Optional, Tuple  # noqa: F401
 
-    from ..compare import Difference
-    from ..host import Host
+    from ..compare import Difference  # noqa: F401
+    from ..host import Host  # noqa: F401
 
 METADATA = ("169.254.169.254", 80)
 
@@ -29,7 +29,7 @@ class Probe(Resource):
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
-        return Found(dict((problem, "found") for problem in PROBES[state["probe"]](host)))
+        return Found(dict.fromkeys(PROBES[state["probe"]](host), "found"))
 
     def diff(self, state, found):
         # type: (Dict[str, Any], Found) -> List[Difference]
@@ -56,9 +56,11 @@ def _answer(request):
 def _imds_needs_token(host):
     # type: (Host) -> List[str]
     """A request without a session token must be refused (401): instance metadata version 2 only."""
-    status = host.system.cached("imds", lambda: _answer("GET /latest/meta-data/ HTTP/1.0\r\nHost: 169.254.169.254\r\n\r\n"))
+    status = host.system.cached(
+        "imds", lambda: _answer("GET /latest/meta-data/ HTTP/1.0\r\nHost: 169.254.169.254\r\n\r\n")
+    )
     if status is None:
-        raise NotApplicable("the instance metadata service does not answer")
+        raise NotApplicableError("the instance metadata service does not answer")
     if status == 200:
         return ["metadata is given out without a session token: set HttpTokens=required on the instance"]
     return []
@@ -67,7 +69,7 @@ def _imds_needs_token(host):
 def _root_path(host):
     # type: (Host) -> List[str]
     """root's PATH holds directories only, all root's own, none writable by others."""
-    done = host.system.run(["bash", "-lc", "printf %s \"$PATH\""])
+    done = host.system.run(["bash", "-lc", 'printf %s "$PATH"'])
     problems = []
     for entry in done.out.strip().split(":"):
         there = host.system.stat(entry) if entry.startswith("/") else None
@@ -81,11 +83,11 @@ def _root_path(host):
 def _listening(host):
     # type: (Host) -> List[str]
     """Nothing listens on the network but what was declared in use."""
-    allowed = set("%s" % port for port in host.in_use.get("ports", []))
+    allowed = {"%s" % port for port in host.in_use.get("ports", [])}
     if not allowed:
-        raise NotApplicable("the playbook declared no ports in use")
+        raise NotApplicableError("the playbook declared no ports in use")
     tables = (host.system.read("/proc/net/tcp") or "", host.system.read("/proc/net/tcp6") or "")
-    ports = sorted(set(port for table in tables for address, port in listeners(table) if not _is_loopback(address)))
+    ports = sorted({port for table in tables for address, port in listeners(table) if not _is_loopback(address)})
     return ["TCP port %d listens and was not declared in use" % port for port in ports if "%d" % port not in allowed]
 
 
@@ -108,7 +110,11 @@ def _home_files(host):
     # type: (Host) -> List[str]
     """People's homes hold nothing that lets others in: no .rhosts or .forward, nothing of theirs writable by others."""
     problems = []
-    people = [a for a in accounts(host.system.read("/etc/passwd") or "") if int(a["uid"]) >= 1000 and a["home"].startswith("/home/")]
+    people = [
+        a
+        for a in accounts(host.system.read("/etc/passwd") or "")
+        if int(a["uid"]) >= 1000 and a["home"].startswith("/home/")
+    ]
     for person in people:
         for path in host.system.glob(person["home"] + "/.*"):
             name, there = os.path.basename(path), host.system.stat(path)

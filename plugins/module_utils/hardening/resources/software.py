@@ -5,16 +5,16 @@ from __future__ import absolute_import, division, print_function
 from ..compare import difference, text
 from ..host import without_suffix
 from ..system import HardeningError
-from .base import Found, NotApplicable, Resource, listed
+from .base import Found, NotApplicableError, Resource, listed
 
 __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List
+    from typing import Any, Dict, List  # noqa: F401
 
-    from ..compare import Difference
-    from ..host import Host
+    from ..compare import Difference  # noqa: F401
+    from ..host import Host  # noqa: F401
 
 
 class Package(Resource):
@@ -25,7 +25,7 @@ class Package(Resource):
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
-        return Found(dict((name, "present" if name in host.packages() else "absent") for name in listed(state["name"])))
+        return Found({name: "present" if name in host.packages() else "absent" for name in listed(state["name"])})
 
     def diff(self, state, found):
         # type: (Dict[str, Any], Found) -> List[Difference]
@@ -54,9 +54,11 @@ class Service(Resource):
         values = {}  # type: Dict[str, Any]
         for name in listed(state["name"]):
             if not state["running"] and host.uses("services", name):
-                raise NotApplicable("in use: service %s was declared by the playbook" % name)
+                raise NotApplicableError("in use: service %s was declared by the playbook" % name)
             unit = _unit(host, name)
-            values[name + " enabled"] = text(unit["UnitFileState"] in ("enabled", "enabled-runtime", "static", "alias", "indirect"))
+            values[name + " enabled"] = text(
+                unit["UnitFileState"] in ("enabled", "enabled-runtime", "static", "alias", "indirect")
+            )
             values[name + " running"] = text(unit["ActiveState"] in ("active", "reloading", "activating"))
         return Found(values)
 
@@ -71,7 +73,7 @@ class Service(Resource):
 
     def apply(self, host, state, found):
         # type: (Host, Dict[str, Any], Found) -> None
-        for name in sorted(set(what.rsplit(" ", 1)[0] for what, _w, _f in self.diff(state, found))):
+        for name in sorted({what.rsplit(" ", 1)[0] for what, _w, _f in self.diff(state, found)}):
             unit = name if "." in name else name + ".service"
             if state["enabled"]:
                 steps = [["systemctl", "unmask", unit], ["systemctl", "enable", unit]]
@@ -99,8 +101,7 @@ def _unit(host, name):
             raise HardeningError("Cannot ask systemd about %s: %s" % (unit, done.said))
         return dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
 
-    found = host.system.cached("unit " + without_suffix(name), show)  # type: Dict[str, str]
-    return found
+    return host.system.cached("unit " + without_suffix(name), show)  # type: Dict[str, str]
 
 
 def show_units(host, names):
@@ -115,4 +116,4 @@ def show_units(host, names):
         return
     for name, block in zip(names, blocks):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        host.system.cached("unit " + without_suffix(name), lambda values=values: values)
+        host.system.remember("unit " + without_suffix(name), values)

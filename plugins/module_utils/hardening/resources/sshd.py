@@ -7,16 +7,16 @@ import re
 from ..compare import accepted, difference, text, wanted_text
 from ..system import HardeningError
 from ..textfile import put, without_block
-from .base import Found, NotApplicable, Resource
+from .base import Found, NotApplicableError, Resource
 
 __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, Dict, List, Optional, Tuple  # noqa: F401
 
-    from ..compare import Difference
-    from ..host import Host
+    from ..compare import Difference  # noqa: F401
+    from ..host import Host  # noqa: F401
 
 MAIN = "/etc/ssh/sshd_config"
 DROP_IN = "/etc/ssh/sshd_config.d/00-fleet-hardening.conf"
@@ -41,13 +41,15 @@ class SshdSetting(Resource):
         names = [name for name in (state["option"], state.get("alias")) if name]
         known = [name for name in names if name.lower() in settings]
         if not known:
-            raise NotApplicable("this sshd has no option %s" % state["option"])
+            raise NotApplicableError("this sshd has no option %s" % state["option"])
         return Found({known[0]: settings[known[0].lower()]})
 
     def diff(self, state, found):
         # type: (Dict[str, Any], Found) -> List[Difference]
         wanted = wanted_text(state["value"], state.get("accept"))
-        wrong = [item for item in sorted(found.values.items()) if not accepted(item[1], state["value"], state.get("accept"))]
+        wrong = [
+            item for item in sorted(found.values.items()) if not accepted(item[1], state["value"], state.get("accept"))
+        ]
         return [difference(option, wanted, value) for option, value in wrong]
 
     def apply(self, host, state, found):
@@ -63,20 +65,21 @@ class SshdSetting(Resource):
 
 def effective(host, user=None):
     # type: (Host, Optional[str]) -> Dict[str, str]
-    """Option in lower case → value. Several values of one option are joined by spaces. ``user``: as it is for that user's connections."""
+    """Option in lower case -> value. Several values of one option are joined by spaces. ``user``: as it is for that user's connections."""
 
     def ask():
         # type: () -> Dict[str, str]
         match = ["-C", "user=%s,host=localhost,addr=127.0.0.1" % user] if user else []
         done = host.system.run(["sshd", "-T"] + match)
         if done.code == 127:
-            raise NotApplicable("sshd is not installed")
+            raise NotApplicableError("sshd is not installed")
         if done.code != 0:
-            raise HardeningError("sshd can't read its configuration (sshd -T): %s. Correct %s first." % (done.said, MAIN))
+            raise HardeningError(
+                "sshd can't read its configuration (sshd -T): %s. Correct %s first." % (done.said, MAIN)
+            )
         return parse(done.out)
 
-    found = host.system.cached("sshd %s" % user if user else "sshd", ask)  # type: Dict[str, str]
-    return found
+    return host.system.cached("sshd %s" % user if user else "sshd", ask)  # type: Dict[str, str]
 
 
 def parse(output):

@@ -1,0 +1,187 @@
+"""The engine and the lock-out guard, on a machine of files and answered commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from plugins.module_utils.hardening import guard
+from plugins.module_utils.hardening.engine import evaluate
+from plugins.module_utils.hardening.host import Host, read_release, why_not
+from plugins.module_utils.hardening.system import HardeningError
+
+from .conftest import Machine
+
+
+def file_control(**more: Any) -> dict[str, Any]:
+    return {"id": "f", "type": "file", "state": {"path": "/etc/f", "mode": "0600"}, **more}
+
+
+def status(
+    machine: Machine, control: dict[str, Any], *, enforce: bool, host: Host | None = None, excepted: bool = False
+) -> dict[str, Any]:
+    reasons = {control["id"]: "agreed (me, until 2030-01-01)"} if excepted else {}
+    return evaluate([control], host or machine.host(), enforce, reasons)[0]
+
+
+def test_an_audit_finds_and_changes_nothing(machine: Machine) -> None:
+    path = machine.put("/etc/f", "x", 0o666)
+    result = status(machine, file_control(), enforce=False)
+    assert (result["status"], result["changed"]) == ("fail", False)
+    assert result["evidence"][0] == "/etc/f mode: 0666 (wanted: 0600 or less)"
+    assert path.stat().st_mode & 0o777 == 0o666
+
+
+def test_enforcing_changes_once(machine: Machine) -> None:
+    machine.put("/etc/f", "x", 0o666)
+    assert status(machine, file_control(), enforce=True)["status"] == "changed"
+    second = status(machine, file_control(), enforce=True)
+    assert (second["status"], second["changed"]) == ("pass", False)
+
+
+def test_an_excepted_control_is_seen_and_not_enforced(machine: Machine) -> None:
+    path = machine.put("/etc/f", "x", 0o666)
+    result = status(machine, file_control(), enforce=True, excepted=True)
+    assert (result["status"], result["reason"]) == ("excepted", "agreed (me, until 2030-01-01)")
+    assert "0666" in result["evidence"][0]
+    assert path.stat().st_mode & 0o777 == 0o666
+
+
+def test_an_excepted_control_that_holds_passes(machine: Machine) -> None:
+    machine.put("/etc/f", "x", 0o600)
+    assert status(machine, file_control(), enforce=True, excepted=True)["status"] == "pass"
+
+
+def test_a_change_that_does_not_hold_fails(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.put("/etc/f", "x", 0o666)
+    monkeypatch.setattr(machine.system, "set_attributes", lambda *a, **k: None)
+    result = status(machine, file_control(), enforce=True)
+    assert result["status"] == "fail"
+    assert "does not hold" in result["reason"]
+
+
+def test_what_this_machine_can_not_set_is_said_and_does_not_pass(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.put("/proc/sys/kernel/kptr_restrict", "0\n")
+    monkeypatch.setattr(machine.system, "writable", lambda path: False)
+    control = {"id": "k", "type": "sysctl", "state": {"name": "kernel.kptr_restrict", "value": 1}}
+    host = machine.host(container=True)
+    assert status(machine, control, enforce=False, host=host)["status"] == "fail"
+    first = status(machine, control, enforce=True, host=host)
+    assert (first["status"], first["changed"]) == ("not_applied_here", True)
+    second = status(machine, control, enforce=True, host=host)
+    assert (second["status"], second["changed"]) == ("not_applied_here", False)
+
+
+def test_a_state_of_the_release_takes_the_place_of_the_general_one(machine: Machine) -> None:
+    machine.put("/etc/f", "x", 0o644)
+    control = file_control(per_os={"al2": {"path": "/etc/f", "mode": "0644"}})
+    assert status(machine, control, enforce=False, host=machine.host("al2"))["status"] == "pass"
+    assert status(machine, control, enforce=False, host=machine.host("al2023"))["status"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("applies", "reason"),
+    [
+        ({"os": ["al2"]}, "not part of this release"),
+        ({"path": "/etc/none*"}, "does not exist"),
+        ({"package": ["cronie", "cron"]}, "package cronie or cron is not installed"),
+        ({"unless_in_use": {"ports": [111]}}, "in use: port 111 was declared by the playbook"),
+        ({"container": False}, "not meaningful in a container"),
+        ({"package": "bash", "os": ["al2023"]}, None),
+    ],
+)
+def test_a_control_that_does_not_apply_says_why(machine: Machine, applies: dict[str, Any], reason: str | None) -> None:
+    machine.answers["rpm -qa"] = (0, "bash\n")
+    found = why_not(machine.host("al2023", {"ports": [22, 111]}, container=True), applies)
+    assert (found is None) if reason is None else (found is not None and reason in found)
+
+
+def test_another_system_is_refused(machine: Machine) -> None:
+    machine.put("/etc/os-release", 'ID="ubuntu"\nVERSION_ID="24.04"\n')
+    with pytest.raises(HardeningError, match=r"'ubuntu 24\.04'"):
+        read_release(machine.system)
+
+
+# The lock-out guard
+
+SSHD = {"id": "s", "type": "sshd", "state": {"option": "X11Forwarding", "value": "no"}}
+WORKING = {"SSH port 22": True, "SSH session of ec2-user": True, "sudo of ec2-user": True, "key of ec2-user": True}
+
+
+@pytest.fixture
+def ssh_machine(machine: Machine) -> Machine:
+    """An sshd whose X11Forwarding is what the drop-in says."""
+    machine.put("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n")
+
+    def effective(argv: list[str], stdin: str | None) -> tuple[int, str]:
+        ours = machine.system.read("/etc/ssh/sshd_config.d/00-fleet-hardening.conf") or ""
+        return 0, "port 22\nx11forwarding %s\n" % ("no" if "X11Forwarding no" in ours else "yes")
+
+    machine.answers = {
+        "sshd -T": effective,
+        "sshd -t": (0, ""),
+        "systemctl is-active sshd": (0, "active"),
+        "systemctl reload sshd": (0, ""),
+    }
+    return machine
+
+
+def ways(monkeypatch: pytest.MonkeyPatch, *states: dict[str, bool]) -> None:
+    queue = list(states)
+    monkeypatch.setattr(guard, "ways_in", lambda host: queue.pop(0))
+
+
+def test_a_change_after_which_everybody_gets_in_stays(ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    ways(monkeypatch, WORKING, WORKING)
+    assert status(ssh_machine, SSHD, enforce=True)["status"] == "changed"
+    assert "systemctl reload sshd" in ssh_machine.asked
+
+
+def test_a_change_that_cuts_a_way_in_is_undone_and_named(ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    ways(monkeypatch, WORKING, {**WORKING, "SSH session of ec2-user": False})
+    result = status(ssh_machine, SSHD, enforce=True)
+    assert result["status"] == "fail"
+    assert "undone, because it would have cut: SSH session of ec2-user" in result["reason"]
+    assert not ssh_machine.system.exists("/etc/ssh/sshd_config.d/00-fleet-hardening.conf")
+    assert ssh_machine.asked.count("systemctl reload sshd") == 2, "the daemon must read the restored files"
+
+
+def test_a_change_that_sshd_refuses_is_undone_before_the_daemon_sees_it(
+    ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways(monkeypatch, WORKING)
+    ssh_machine.answers["sshd -t"] = (255, "Bad configuration option: X11Forwarding")
+    result = status(ssh_machine, SSHD, enforce=True)
+    assert "Bad configuration option" in result["reason"]
+    assert not ssh_machine.system.exists("/etc/ssh/sshd_config.d/00-fleet-hardening.conf")
+
+
+def test_nothing_is_changed_where_a_password_may_be_the_only_way_in(
+    ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways(monkeypatch, {**WORKING, "key of ec2-user": False, "Session Manager": False})
+    result = status(ssh_machine, SSHD, enforce=True)
+    assert result["status"] == "fail"
+    assert "a password may be the last way in" in result["reason"]
+    assert not ssh_machine.system.exists("/etc/ssh/sshd_config.d/00-fleet-hardening.conf")
+
+
+def test_without_keys_session_manager_is_a_way_in() -> None:
+    assert guard.refusal("sshd", {"key of ec2-user": False, "Session Manager": True}) is None
+
+
+def test_a_way_that_never_worked_is_not_lost() -> None:
+    assert guard.lost({"a": True, "b": False, "c": True}, {"a": True, "b": False}) == ["c"]
+
+
+def test_sudo_rules_that_cut_root_are_undone(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    sudoers = machine.put("/etc/sudoers", "Defaults !authenticate\nec2-user ALL=(ALL) ALL\n", 0o440)
+    machine.answers = {"visudo": (0, "")}
+    ways(monkeypatch, WORKING, {**WORKING, "sudo of ec2-user": False})
+    control = {"id": "a", "type": "sudo_rule", "state": {"absent": "!authenticate"}}
+    result = status(machine, control, enforce=True)
+    assert "it would have cut: sudo of ec2-user" in result["reason"]
+    assert "!authenticate" in sudoers.read_text()

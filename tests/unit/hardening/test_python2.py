@@ -1,0 +1,61 @@
+"""The code that runs on hosts runs under their Python: 2.7 on Amazon Linux 2, 3.6 and 3.7 elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SCRIPT = """
+import io, json, os, sys
+sys.path.insert(0, sys.argv[1])
+from hardening.engine import evaluate
+from hardening.host import Host
+from hardening.system import System
+system = System(sys.argv[2])
+controls = json.load(io.open(sys.argv[3], encoding="utf-8"))
+answers = [evaluate(controls, Host(system, {}, "al2", False), enforce, {}) for enforce in (False, True, True)]
+print(json.dumps([[item["status"] for item in answer] for answer in answers]))
+"""
+
+
+@pytest.mark.parametrize("python", ["python2.7", "python3.6", "python3.7"])
+def test_the_engine_runs_under_the_hosts_python(python: str, tmp_path: Path) -> None:
+    program = shutil.which(python)
+    if program is None or subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode:
+        pytest.skip(f"{python} is not on PATH")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/f").write_text("x")
+    (tmp_path / "etc/f").chmod(0o666)
+    (tmp_path / "etc/login.defs").write_text("PASS_MAX_DAYS\t99999\n")
+    controls = [
+        {"id": "a", "type": "file", "state": {"path": "/etc/f", "mode": "0600"}},
+        {
+            "id": "b",
+            "type": "file",
+            "state": {"path": "/etc/issue", "content": "Zutritt für Befugte\n", "mode": "0644"},
+        },
+        {
+            "id": "c",
+            "type": "setting",
+            "state": {"files": "/etc/login.defs", "key": "PASS_MAX_DAYS", "value": 365, "separator": " "},
+        },
+        {"id": "d", "type": "kernel_module", "state": {"name": "udf"}},
+    ]
+    (tmp_path / "controls.json").write_text(json.dumps(controls))
+    argv = [
+        program,
+        "-B",
+        "-c",
+        SCRIPT,
+        str(ROOT / "plugins/module_utils"),
+        str(tmp_path),
+        str(tmp_path / "controls.json"),
+    ]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [["fail"] * 4, ["changed"] * 4, ["pass"] * 4]

@@ -1,0 +1,373 @@
+"""Each resource type: reads, says what differs, applies, and then holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from plugins.module_utils.hardening.host import Host
+from plugins.module_utils.hardening.registry import TYPES
+from plugins.module_utils.hardening.resources.base import NotApplicableError
+from plugins.module_utils.hardening.resources.kernel import with_mount_options
+from plugins.module_utils.hardening.resources.privilege import default_value, pam_entry, with_pam_entry
+from plugins.module_utils.hardening.resources.probes import listeners
+from plugins.module_utils.hardening.resources.sshd import parse, reads_drop_in, with_setting
+from plugins.module_utils.hardening.system import HardeningError
+
+from .conftest import Machine
+
+
+SHM = "/dev/shm"  # noqa: S108 - the mount point itself
+
+
+def differences(host: Host, kind: str, state: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return TYPES[kind].diff(state, TYPES[kind].read(host, state))
+
+
+def enforce(host: Host, kind: str, state: dict[str, Any]) -> None:
+    assert differences(host, kind, state), "the test's machine already holds"
+    TYPES[kind].apply(host, state, TYPES[kind].read(host, state))
+    assert differences(host, kind, state) == []
+
+
+def test_a_file_loses_the_permissions_that_are_too_many_and_no_other(machine: Machine) -> None:
+    path = machine.put("/etc/f", "x", 0o466)
+    enforce(machine.host(), "file", {"path": "/etc/f", "mode": "0640"})
+    assert path.stat().st_mode & 0o777 == 0o440
+
+
+def test_a_file_with_fewer_permissions_is_left_alone(machine: Machine) -> None:
+    machine.put("/etc/f", "x", 0o400)
+    assert differences(machine.host(), "file", {"path": "/etc/f", "mode": "0644"}) == []
+
+
+def test_a_file_of_another_owner_is_given_back_and_keeps_its_mode(machine: Machine) -> None:
+    path = machine.put("/etc/f", "x", 0o644)
+    import os
+
+    os.chown(path, 1, 1)
+    enforce(machine.host(), "file", {"path": "/etc/f", "owner": "root", "group": ["root", "adm"]})
+    assert (path.stat().st_uid, path.stat().st_gid, path.stat().st_mode & 0o777) == (0, 0, 0o644)
+
+
+def test_a_missing_file_is_not_applicable_but_missing_content_is_written(machine: Machine) -> None:
+    with pytest.raises(NotApplicableError, match="does not exist"):
+        differences(machine.host(), "file", {"path": "/etc/none", "mode": "0644"})
+    enforce(machine.host(), "file", {"path": "/etc/issue", "content": "Keep out\n", "mode": "0644"})
+    assert machine.text("/etc/issue") == "Keep out\n"
+
+
+def test_a_file_that_must_not_be_there_is_removed(machine: Machine) -> None:
+    machine.put("/etc/cron.deny", "")
+    enforce(machine.host(), "file", {"path": "/etc/cron.deny", "absent": True})
+
+
+JOURNAL = {
+    "files": ["/etc/systemd/journald.conf", "/etc/systemd/journald.conf.d/*.conf"],
+    "write": "/etc/systemd/journald.conf.d/zz-ours.conf",
+    "section": "Journal",
+    "key": "Storage",
+    "value": "persistent",
+    "restart": "systemd-journald",
+}
+
+
+def test_a_setting_goes_into_our_drop_in_and_the_service_is_restarted_later(machine: Machine) -> None:
+    machine.put("/etc/systemd/journald.conf", "[Journal]\nStorage=auto\n")
+    host = machine.host()
+    enforce(host, "setting", JOURNAL)
+    assert machine.text("/etc/systemd/journald.conf") == "[Journal]\nStorage=auto\n"
+    assert machine.text("/etc/systemd/journald.conf.d/zz-ours.conf") == "[Journal]\nStorage=persistent\n"
+    assert host.after == [("restart", "systemd-journald")]
+
+
+def test_a_setting_that_a_later_file_overrules_is_corrected_there_too(machine: Machine) -> None:
+    machine.put("/etc/systemd/journald.conf.d/zzz-theirs.conf", "[Journal]\nStorage=none\n")
+    enforce(machine.host(), "setting", JOURNAL)
+    assert machine.text("/etc/systemd/journald.conf.d/zzz-theirs.conf") == "[Journal]\nStorage=persistent\n"
+
+
+def test_a_default_that_holds_needs_no_file(machine: Machine) -> None:
+    state = {"files": "/etc/x.conf", "key": "Compress", "value": "yes", "default": "yes"}
+    assert differences(machine.host(), "setting", state) == []
+
+
+def test_lines_are_added_and_removed(machine: Machine) -> None:
+    machine.put("/etc/shells", "/bin/bash\n/sbin/nologin\n")
+    state = {"path": "/etc/shells", "absent": "nologin$", "present": [{"pattern": "^/bin/sh$", "line": "/bin/sh"}]}
+    enforce(machine.host(), "lines", state)
+    assert machine.text("/etc/shells") == "/bin/bash\n/bin/sh\n"
+
+
+def test_a_parameter_is_set_for_the_next_boot_and_now(machine: Machine) -> None:
+    machine.put("/proc/sys/net/ipv4/ip_forward", "1\n")
+    machine.put("/etc/sysctl.conf", "net.ipv4.ip_forward = 1\n")
+    enforce(machine.host(), "sysctl", {"name": "net.ipv4.ip_forward", "value": 0})
+    assert machine.text("/proc/sys/net/ipv4/ip_forward") == "0"
+    assert machine.text("/etc/sysctl.conf") == "net.ipv4.ip_forward = 0\n"
+    assert machine.text("/etc/sysctl.d/99-zz-fleet-hardening.conf") == "net.ipv4.ip_forward = 0\n"
+
+
+def test_a_parameter_that_this_kernel_does_not_have_is_not_applicable(machine: Machine) -> None:
+    with pytest.raises(NotApplicableError, match="no kernel\\.yama"):
+        differences(machine.host(), "sysctl", {"name": "kernel.yama.ptrace_scope", "value": 1})
+
+
+def test_a_parameter_that_the_container_may_not_set_is_beyond_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.put("/proc/sys/kernel/kptr_restrict", "0\n")
+    monkeypatch.setattr(machine.system, "writable", lambda path: False)
+    state = {"name": "kernel.kptr_restrict", "value": 1}
+    host = machine.host(container=True)
+    found = TYPES["sysctl"].read(host, state)
+    assert found.beyond == {"now": "the kernel does not let this container change kernel.kptr_restrict"}
+    TYPES["sysctl"].apply(host, state, found)
+    assert machine.text("/etc/sysctl.d/99-zz-fleet-hardening.conf") == "kernel.kptr_restrict = 1\n"
+    assert [what for what, _w, _f in differences(host, "sysctl", state)] == ["now"]
+
+
+def test_a_module_is_refused_and_unloaded(machine: Machine) -> None:
+    modules = machine.put("/proc/modules", "usb_storage 81920 0 - Live 0x0\n")
+
+    def unload(argv: list[str], stdin: str | None) -> tuple[int, str]:
+        modules.write_text("")
+        return 0, ""
+
+    machine.answers["modprobe -r usb-storage"] = unload
+    enforce(machine.host(), "kernel_module", {"name": "usb-storage"})
+    assert (
+        machine.text("/etc/modprobe.d/fleet-hardening.conf")
+        == "install usb-storage /bin/false\nblacklist usb-storage\n"
+    )
+
+
+def test_mount_options_are_added_to_the_entry_or_a_new_one() -> None:
+    fstab = "UUID=1 / xfs defaults 0 0\ntmpfs /dev/shm tmpfs defaults,nodev 0 0\n"
+    assert "tmpfs\t/dev/shm\ttmpfs\tdefaults,nodev,noexec\t0\t0\n" in with_mount_options(
+        fstab, SHM, ["nodev", "noexec"]
+    )
+    assert with_mount_options("", SHM, ["noexec"]) == "tmpfs\t/dev/shm\ttmpfs\tdefaults,noexec\t0\t0\n"
+
+
+def test_mounts_of_a_container_are_beyond_it_and_those_in_use_not_applicable(machine: Machine) -> None:
+    machine.put("/proc/self/mounts", "tmpfs /dev/shm tmpfs rw,nosuid,nodev 0 0\n")
+    state = {"path": SHM, "options": ["nodev", "noexec"]}
+    found = TYPES["mount"].read(machine.host(container=True), state)
+    assert [what for what, _w, _f in TYPES["mount"].diff(state, found)] == ["noexec"]
+    assert "noexec" in found.beyond
+    with pytest.raises(NotApplicableError, match="in use"):
+        differences(machine.host(in_use={"mounts": [SHM]}), "mount", state)
+
+
+def test_a_package_is_removed_without_what_depends_on_it(machine: Machine) -> None:
+    installed = ["telnet", "bash"]
+
+    def erase(argv: list[str], stdin: str | None) -> tuple[int, str]:
+        installed.remove(argv[2])
+        return 0, ""
+
+    machine.answers = {"rpm -qa": lambda argv, stdin: (0, "\n".join(installed)), "rpm -e telnet": erase}
+    enforce(machine.host(), "package", {"name": "telnet", "state": "absent"})
+
+
+def test_a_package_that_others_need_stays_and_the_reason_is_told(machine: Machine) -> None:
+    machine.answers = {"rpm -qa": (0, "telnet"), "rpm -e": (1, "telnet is needed by (installed) tool-1")}
+    with pytest.raises(HardeningError, match="is needed by"):
+        enforce(machine.host(), "package", {"name": "telnet", "state": "absent"})
+
+
+def test_a_service_in_use_is_left_running(machine: Machine) -> None:
+    machine.answers["systemctl show"] = (0, "LoadState=loaded\nUnitFileState=enabled\nActiveState=active\n")
+    state = {"name": "httpd", "enabled": False, "running": False}
+    assert len(differences(machine.host(), "service", state)) == 2
+    with pytest.raises(NotApplicableError, match="in use: service httpd"):
+        differences(machine.host(in_use={"services": ["httpd.service"]}), "service", state)
+
+
+SSHD_CONFIG = "Include /etc/ssh/sshd_config.d/*.conf\nX11Forwarding yes\n"
+
+
+def sshd(machine: Machine) -> None:
+    """An sshd that reads the drop-ins, then the main file; the first value counts."""
+
+    def effective(argv: list[str], stdin: str | None) -> tuple[int, str]:
+        order = [*machine.system.glob("/etc/ssh/sshd_config.d/*.conf"), "/etc/ssh/sshd_config"]
+        settings = {"port": "22", "x11forwarding": "no", "maxauthtries": "6"}
+        seen = set()
+        for line in [line for path in order for line in (machine.system.read(path) or "").splitlines()]:
+            name, _, value = line.strip().partition(" ")
+            if name.lower() in settings and name.lower() not in seen:
+                seen.add(name.lower())
+                settings[name.lower()] = value
+        return 0, "".join(f"{name} {value}\n" for name, value in settings.items())
+
+    machine.answers["sshd -T"] = effective
+
+
+def test_an_sshd_setting_goes_before_all_others_in_a_drop_in(machine: Machine) -> None:
+    machine.put("/etc/ssh/sshd_config", SSHD_CONFIG)
+    sshd(machine)
+    enforce(machine.host(), "sshd", {"option": "X11Forwarding", "value": "no"})
+    assert machine.text("/etc/ssh/sshd_config.d/00-fleet-hardening.conf") == "X11Forwarding no\n"
+    assert machine.text("/etc/ssh/sshd_config") == SSHD_CONFIG
+
+
+def test_where_sshd_has_no_drop_ins_it_goes_to_the_top_of_the_file(machine: Machine) -> None:
+    machine.put("/etc/ssh/sshd_config", "X11Forwarding yes\nMatch User a\n  X11Forwarding yes\n")
+    sshd(machine)
+    enforce(machine.host(), "sshd", {"option": "X11Forwarding", "value": "no"})
+    assert machine.text("/etc/ssh/sshd_config").splitlines()[:3] == [
+        "# BEGIN fleet hardening",
+        "X11Forwarding no",
+        "# END fleet hardening",
+    ]
+
+
+def test_the_block_at_the_top_is_changed_and_not_doubled() -> None:
+    twice = with_setting(with_setting("Port 22\n", "MaxAuthTries", "4"), "MaxAuthTries", "3")
+    assert twice == "# BEGIN fleet hardening\nMaxAuthTries 3\n# END fleet hardening\nPort 22\n"
+
+
+def test_an_option_that_this_sshd_does_not_have_is_not_applicable(machine: Machine) -> None:
+    machine.put("/etc/ssh/sshd_config", SSHD_CONFIG)
+    sshd(machine)
+    with pytest.raises(NotApplicableError, match="no option UsePrivilegeSeparation"):
+        differences(machine.host(), "sshd", {"option": "UsePrivilegeSeparation", "value": "sandbox"})
+
+
+def test_a_broken_sshd_configuration_is_told_in_its_own_words(machine: Machine) -> None:
+    machine.answers["sshd -T"] = (255, "/etc/ssh/sshd_config line 3: Bad configuration option: Prot")
+    with pytest.raises(HardeningError, match="line 3: Bad configuration option"):
+        differences(machine.host(), "sshd", {"option": "X11Forwarding", "value": "no"})
+
+
+@pytest.mark.parametrize(
+    ("main", "reads"),
+    [
+        ("Include /etc/ssh/sshd_config.d/*.conf\n", True),
+        ("  include sshd_config.d/*.conf\n", True),
+        ("#Include /etc/ssh/sshd_config.d/*.conf\n", False),
+        ("Match User a\n  Include /etc/ssh/sshd_config.d/*.conf\n", False),
+        ("Port 22\n", False),
+    ],
+)
+def test_drop_ins_are_used_only_where_sshd_reads_them(main: str, reads: bool) -> None:
+    assert reads_drop_in(main) is reads
+
+
+def test_repeated_options_of_sshd_are_joined() -> None:
+    assert parse("Port 22\nport 2222\nusepam yes\n") == {"port": "22 2222", "usepam": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Defaults use_pty\n", "yes"),
+        ("Defaults env_reset, use_pty\n", "yes"),
+        ("Defaults !use_pty\n", "no"),
+        ("Defaults:ec2-user use_pty\n", None),
+        ("# Defaults use_pty\n", None),
+        ("Defaults use_pty\nDefaults !use_pty\n", "no"),
+    ],
+)
+def test_a_sudo_flag_is_found_where_it_holds_for_everybody(text: str, value: str | None) -> None:
+    assert default_value([text], "use_pty") == value
+
+
+def test_a_sudo_value_is_read_without_its_quotes() -> None:
+    assert default_value(['Defaults logfile="/var/log/sudo.log", use_pty\n'], "logfile") == "/var/log/sudo.log"
+
+
+def test_a_sudo_setting_is_written_only_after_visudo_found_it_good(machine: Machine) -> None:
+    machine.put("/etc/sudoers", "root ALL=(ALL) ALL\n", 0o440)
+    machine.answers["visudo -cf -"] = (0, "")
+    enforce(machine.host(), "sudo_default", {"option": "use_pty", "value": True})
+    enforce(machine.host(), "sudo_default", {"option": "logfile", "value": "/var/log/sudo.log"})
+    assert machine.text("/etc/sudoers.d/zz_fleet_hardening") == "Defaults use_pty\nDefaults logfile=/var/log/sudo.log\n"
+    machine.answers["visudo -cf -"] = (1, "stdin:1: syntax error")
+    with pytest.raises(HardeningError, match="syntax error"):
+        enforce(machine.host(), "sudo_default", {"option": "timestamp_timeout", "value": 5})
+    assert "timestamp" not in machine.text("/etc/sudoers.d/zz_fleet_hardening")
+
+
+STACK = "auth  required  pam_env.so\nauth  sufficient  pam_unix.so try_first_pass nullok\nauth  required pam_deny.so\n"
+
+
+def test_an_argument_is_taken_out_of_a_pam_entry(machine: Machine) -> None:
+    machine.put("/etc/pam.d/system-auth", STACK)
+    enforce(
+        machine.host(), "pam", {"service": "system-auth", "type": "auth", "module": "pam_unix.so", "without": "nullok"}
+    )
+    assert (
+        pam_entry(machine.text("/etc/pam.d/system-auth"), "auth", "pam_unix.so")
+        == "auth sufficient pam_unix.so try_first_pass"
+    )
+
+
+def test_a_pam_entry_is_added_where_it_belongs() -> None:
+    state = {"type": "auth", "module": "pam_wheel.so", "arguments": "use_uid", "add": "pam_unix"}
+    lines = with_pam_entry(STACK, state).splitlines()
+    assert lines[1].split() == ["auth", "required", "pam_wheel.so", "use_uid"]
+    assert with_pam_entry("\n".join(lines) + "\n", state).splitlines() == lines
+
+
+def test_stacks_of_authselect_are_changed_by_authselect(machine: Machine) -> None:
+    path = machine.put("/etc/pam.d/system-auth", "# Generated by authselect\n" + STACK)
+
+    def feature(argv: list[str], stdin: str | None) -> tuple[int, str]:
+        path.write_text(path.read_text().replace(" nullok", ""))
+        return 0, ""
+
+    machine.answers["authselect enable-feature without-nullok"] = feature
+    state = {
+        "service": "system-auth",
+        "type": "auth",
+        "module": "pam_unix.so",
+        "without": "nullok",
+        "authselect": "without-nullok",
+    }
+    enforce(machine.host(), "pam", state)
+
+
+PASSWD = "root:x:0:0::/root:/bin/bash\ndaemon:x:2:2::/:/bin/bash\nec2-user:x:1000:1000::/home/ec2-user:/bin/bash\n"
+
+
+def test_ageing_is_asked_of_passwords_only(machine: Machine) -> None:
+    machine.put("/etc/shadow", "root:*LOCK*:1::99999:7:::\na:$6$x$y:1:0:99999:7:::\nkeys-only:!!:1:0:99999:7:::\n")
+    state = {"field": "maximum_days", "days": 365, "at_most": True}
+    assert differences(machine.host(), "password_aging", state) == [("a maximum_days", "at most 365", "99999")]
+
+
+def test_accounts_of_programs_in_use_keep_their_shell(machine: Machine) -> None:
+    machine.put("/etc/passwd", PASSWD)
+    machine.put("/etc/shadow", "")
+    assert differences(machine.host(), "system_account", {"want": "shell"}) == [
+        ("daemon", "/sbin/nologin", "/bin/bash")
+    ]
+    assert differences(machine.host(in_use={"users": ["daemon"]}), "system_account", {"want": "shell"}) == []
+
+
+def test_duplicates_need_a_person(machine: Machine) -> None:
+    machine.put("/etc/passwd", PASSWD + "twin:x:1000:1000::/:/bin/bash\n")
+    with pytest.raises(HardeningError, match="needs a person"):
+        enforce(machine.host(), "account_list", {"check": "duplicate_uids"})
+
+
+def test_listening_sockets_are_read_from_the_kernels_table() -> None:
+    table = (
+        "  sl  local_address\n   0: 00000000:0016 00000000:0000 0A 0\n"
+        "   1: 0100007F:0CEA 00000000:0000 0A 0\n"
+        "   2: 0A00000A:0050 0B00000A:1F90 01 0\n"
+    )
+    assert listeners(table) == [("00000000", 22), ("0100007F", 3306)]
+
+
+def test_a_port_that_nobody_declared_is_found(machine: Machine) -> None:
+    machine.put(
+        "/proc/net/tcp",
+        "head\n 0: 00000000:0016 00000000:0000 0A\n 1: 00000000:270F 00000000:0000 0A\n 2: 0100007F:0CEA 0:0 0A\n",
+    )
+    found = differences(machine.host(in_use={"ports": [22]}), "probe", {"probe": "listening"})
+    assert [what for what, _w, _f in found] == ["TCP port 9999 listens and was not declared in use"]
