@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol, TypeVar
 
 from lab.settings import Settings
@@ -62,11 +63,11 @@ class Actions:
             log.exception("%s failed", key)
             with lock:
                 self._not_before[key] = time.monotonic() + RETRY_SECONDS
-                self._finish(key, lambda: failed(error))
+                self._finish(key, partial(failed, error))
         else:
             with lock:
                 self._not_before.pop(key, None)
-                self._finish(key, lambda: done(result))
+                self._finish(key, partial(done, result))
         wake()
 
     def _finish(self, key: Hashable, write_back: Callable[[], None]) -> None:

@@ -108,7 +108,9 @@ def _pattern(glob: str) -> str:
 
 def _quoted(text: str) -> str:
     if any(c in text for c in "'\n\r"):
-        raise LabError(f"A load balancer rule cannot be matched by HAProxy: {text!r}", hint="Avoid quotes and line breaks.")
+        raise LabError(
+            f"A load balancer rule cannot be matched by HAProxy: {text!r}", hint="Avoid quotes and line breaks."
+        )
     return f"'{text}'"
 
 
@@ -116,7 +118,9 @@ def _reply(number: int, rule: Rule, directory: Path, scheme: str, port: int) -> 
     chosen = f"if {{ var(txn.rule) -m int {number} }}"
     if isinstance(rule.action, Answer):
         answer = rule.action
-        content = f"content-type {_quoted(answer.content_type)} file {body_file(directory, answer)}" if answer.body else ""
+        content = (
+            f"content-type {_quoted(answer.content_type)} file {body_file(directory, answer)}" if answer.body else ""
+        )
         yield f"    http-request return status {answer.status} {content} {chosen}"
     elif isinstance(rule.action, Redirect):
         location = _quoted(_location(rule.action.location, scheme, port))

@@ -100,9 +100,9 @@ class Balancer:
         self._wait_for_worker(None)
 
     def _reload(self) -> None:
-        assert self._process is not None
         before = self._worker()
-        self._process.send_signal(signal.SIGUSR2)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGUSR2)
         self._wait_for_worker(before)
 
     def _wait_for_worker(self, before: str | None) -> None:
@@ -144,7 +144,8 @@ class Balancer:
                 raise LabError(f"HAProxy did not add server {target}: {answer.strip()}")
             known[server.name] = Server(server.name, server.address, server.port, "maint")
         if known[server.name].state != server.state:
-            if answer := self._command(f"set server {target} state {server.state}").strip():
+            answer = self._command(f"set server {target} state {server.state}").strip()
+            if answer:
                 raise LabError(f"HAProxy did not set server {target} to {server.state}: {answer}")
         known[server.name] = server
 

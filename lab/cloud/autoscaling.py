@@ -120,7 +120,14 @@ class LabAutoScalingBackend(AutoScalingBackend):
         states = group.members(instance_ids, "InService")
         words = group.shrink(len(states), "place into standby") if should_decrement else ""
         return [
-            self._move(group, s, "EnteringStandby", "Moving EC2 instance to Standby", "moved to standby", words)
+            self._move(
+                group,
+                s,
+                "EnteringStandby",
+                description="Moving EC2 instance to Standby",
+                done="moved to standby",
+                words=words,
+            )
             for s in states
         ]
 
@@ -129,7 +136,10 @@ class LabAutoScalingBackend(AutoScalingBackend):
         states = group.members(instance_ids, "Standby")
         words = group.grow(len(states), "take out of standby")
         moved = "moved out of standby"
-        return [self._move(group, s, "Pending", "Moving EC2 instance out of Standby", moved, words) for s in states]
+        return [
+            self._move(group, s, "Pending", description="Moving EC2 instance out of Standby", done=moved, words=words)
+            for s in states
+        ]
 
     def detach_instances(
         self, group_name: str, instance_ids: list[str], should_decrement: bool
@@ -141,7 +151,10 @@ class LabAutoScalingBackend(AutoScalingBackend):
                 raise ValidationError(f"The instance {state.instance_id} is not in InService or Standby.")
         counted = [s for s in states if s.lifecycle_state == "InService"]
         words = group.shrink(len(counted), "detach") if should_decrement and counted else ""
-        return [self._move(group, s, "Detaching", "Detaching EC2 instance", "detached", words) for s in states]
+        return [
+            self._move(group, s, "Detaching", description="Detaching EC2 instance", done="detached", words=words)
+            for s in states
+        ]
 
     def attach_instances(self, group_name: str, instance_ids: list[str]) -> None:
         group = self.group(group_name)
@@ -151,7 +164,9 @@ class LabAutoScalingBackend(AutoScalingBackend):
             state = LabInstanceState(instance, group, "Pending", group.new_instances_protected_from_scale_in)
             group.instance_states.append(state)
             self.ec2_backend.create_tags([instance.id], {ASG_NAME_TAG: group.name})
-            self._move(group, state, "Pending", "Attaching an existing EC2 instance", "attached", words)
+            self._move(
+                group, state, "Pending", description="Attaching an existing EC2 instance", done="attached", words=words
+            )
 
     def _attachable(self, group: LabGroup, instance_id: str) -> Any:
         instance = self.ec2_backend.get_instance_by_id(instance_id)
@@ -170,7 +185,9 @@ class LabAutoScalingBackend(AutoScalingBackend):
                     counts = state.lifecycle_state in ("InService", "Pending")
                     words = self._shrink_for_termination(group) if should_decrement and counts else ""
                     done = "taken out of service"
-                    return self._move(group, state, "Terminating", "Terminating EC2 instance", done, words)
+                    return self._move(
+                        group, state, "Terminating", description="Terminating EC2 instance", done=done, words=words
+                    )
         raise ValidationError(f"Instance Id not found - No managed instance found for instance ID {instance_id}")
 
     def _shrink_for_termination(self, group: LabGroup) -> str:
@@ -183,7 +200,7 @@ class LabAutoScalingBackend(AutoScalingBackend):
         return group.shrink(1, "terminate")
 
     def _move(
-        self, group: LabGroup, state: LabInstanceState, lifecycle: str, description: str, done: str, words: str
+        self, group: LabGroup, state: LabInstanceState, lifecycle: str, *, description: str, done: str, words: str
     ) -> ScalingActivity:
         cause = f"instance {state.instance_id} was {done} in response to a user request{words}."
         state.activity = group.begin(f"{description}: {state.instance_id}", cause)

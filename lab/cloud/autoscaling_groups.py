@@ -93,8 +93,13 @@ class Groups:
             for _ in range(missing):
                 zones = group.per_zone()
                 zone = min(zones, key=lambda z: (zones[z], z))
-                if not self._launch(backend, group, zone, f"an instance was started in response to a difference between "
-                                    f"desired and actual capacity, increasing the capacity to {group.desired_capacity}."):
+                if not self._launch(
+                    backend,
+                    group,
+                    zone,
+                    f"an instance was started in response to a difference between "
+                    f"desired and actual capacity, increasing the capacity to {group.desired_capacity}.",
+                ):
                     break
         elif missing < 0 and not group.suspended("Terminate"):
             for state in self._surplus(group, -missing):
@@ -236,7 +241,14 @@ def _run_instance(backend: Any, group: LabGroup, subnet: str) -> Any:
     if group.ec2_launch_template:
         template = {"LaunchTemplateId": group.ec2_launch_template.id, "Version": group.launch_template_version}
         reservation = backend.ec2_backend.run_instances(
-            None, 1, None, [], launch_template=template, instance_type="m1.small", is_instance_type_default=True, **common
+            None,
+            1,
+            None,
+            [],
+            launch_template=template,
+            instance_type="m1.small",
+            is_instance_type_default=True,
+            **common,
         )
         return reservation.instances[0]
     config = group.launch_config

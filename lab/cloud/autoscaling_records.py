@@ -181,7 +181,7 @@ class LabGroup(FakeAutoScalingGroup):
 
     def per_zone(self) -> Counter[str]:
         """Instances that count per zone, zones without any included."""
-        zones: Counter[str] = Counter({zone: 0 for zone in self.subnets_by_zone()})
+        zones: Counter[str] = Counter(dict.fromkeys(self.subnets_by_zone(), 0))
         zones.update(s.availability_zone for s in self.counted())
         return zones
 

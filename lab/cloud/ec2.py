@@ -33,6 +33,7 @@ def install(settings: Settings, store: ImageStore) -> list[Part]:
         raise RuntimeError("lab.cloud.ec2.install came after the first EC2 record")
     ec2_instances.install()
     ec2_backends.backend = LabEC2Backend
+    LabEC2Response.machines_dir = settings.machines_dir
     urls.url_paths["{0}/"] = LabEC2Response.dispatch
     machines = Machines(settings, store)
     return [machines, Images(store, machines)]

@@ -102,7 +102,9 @@ class ImageRecords:
     ) -> LabImage:
         instance = self.get_instance(instance_id)  # type: ignore[attr-defined]
         if instance.state not in ("running", "stopped", "stopping"):
-            raise EC2ClientError("IncorrectState", f"Instance '{instance_id}' is not in a valid state: {instance.state}")
+            raise EC2ClientError(
+                "IncorrectState", f"Instance '{instance_id}' is not in a valid state: {instance.state}"
+            )
         self._check_name(name)
         image_id = random_ami_id()
         source = self.amis.get(instance.image_id)  # type: ignore[attr-defined]
@@ -140,9 +142,13 @@ class ImageRecords:
         if source is None:
             raise InvalidAMIIdError(source_image_id)
         if source.state != "available":
-            raise EC2ClientError("InvalidRequest", f"The image '{source_image_id}' is in state {source.state}, not available")
+            raise EC2ClientError(
+                "InvalidRequest", f"The image '{source_image_id}' is in state {source.state}, not available"
+            )
         if kms_key_id and not encrypted:
-            raise EC2ClientError("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
+            raise EC2ClientError(
+                "InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set."
+            )
         name = name or source.name
         self._check_name(name)
         secret = encrypted or source.ebs_snapshot.encrypted
@@ -233,7 +239,9 @@ class ImageRecords:
             self.snapshots.pop(image.ebs_snapshot.id, None)  # type: ignore[attr-defined, union-attr]
 
     def register_image(self, name: str | None = None, description: str | None = None) -> Ami:
-        raise EC2ClientError("UnsupportedOperation", "The lab makes images from instances (CreateImage) and copies only.")
+        raise EC2ClientError(
+            "UnsupportedOperation", "The lab makes images from instances (CreateImage) and copies only."
+        )
 
     def own_image(self, ami_id: str) -> LabImage:
         """The image, if it exists and is the account's own."""
@@ -262,7 +270,7 @@ class ImageRecords:
 
 
 def register_base(
-    region: str, image_id: str, name: str, description: str, owner_id: str, account_id: str = lab_settings.ACCOUNT_ID
+    region: str, image_id: str, name: str, description: str, owner_id: str, *, account_id: str = lab_settings.ACCOUNT_ID
 ) -> None:
     """Adds a public base image (owner alias `amazon`), whose file system the image store has already."""
     backend = ec2_backends[account_id][region]

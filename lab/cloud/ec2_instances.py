@@ -125,7 +125,7 @@ class LabInstance(Instance):
         if image.root_device_name not in self.block_device_mapping:
             self.add_block_device(None, image.root_device_name, None, False, True, None, None)
 
-    def add_block_device(
+    def add_block_device(  # noqa: PLR0917 - moto's signature
         self,
         size: int | None,
         device_path: str,
@@ -226,16 +226,30 @@ class InstanceRecords:
         kwargs["metadata_options"] = metadata_options(
             kwargs.get("metadata_options") or {}, data.get("MetadataOptions") or {}, image.imds_support
         )
-        reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)  # type: ignore[misc]
+        before = set(self.reservations)
+        try:
+            reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)  # type: ignore[misc]
+        except Exception:
+            self._forget_reservations(set(self.reservations) - before)
+            raise
         for instance in reservation.instances:
             instance.ensure_root_volume(image)
             self._tag_volumes(instance, kwargs["tags_of_volumes"])
         self._associate_profile(reservation.instances, kwargs, data.get("IamInstanceProfile") or {})
         return reservation
 
+    def _forget_reservations(self, ids: set[str]) -> None:
+        """moto registers a reservation before it knows that the launch is possible."""
+        for reservation_id in ids:
+            for instance in self.reservations.pop(reservation_id).instances:
+                for nic in instance.nics.values():
+                    self.enis.pop(nic.id, None)  # type: ignore[attr-defined]
+                for _, device in instance.get_block_device_mapping:
+                    self.volumes.pop(device.volume_id, None)  # type: ignore[attr-defined]
+
     def _launched_before(self, token: str | None) -> Reservation | None:
         """A repeated request (same ClientToken) gets the instances of the first; "ABCDE" is moto's for no token."""
-        if not token or token == "ABCDE":
+        if not token or token == "ABCDE":  # noqa: S105
             return None
         for reservation in self.reservations.values():
             if reservation.instances and reservation.instances[0].client_token == token:
@@ -312,7 +326,7 @@ class InstanceRecords:
                 instance.id, iam_instance_profile_name=profile.get("Name"), iam_instance_profile_arn=profile.get("Arn")
             )
 
-    def modify_instance_metadata_options(
+    def modify_instance_metadata_options(  # noqa: PLR0917 - moto's signature
         self,
         instance_id: str,
         http_tokens: str | None = None,
@@ -360,7 +374,9 @@ def reserve_address(subnet: Any, address: str, owner: Any, reserve: Any) -> None
     """The address that the caller chose, if it belongs to the subnet and nothing has it."""
     check_on_wire(subnet)
     if ipaddress.ip_address(address) not in subnet.cidr:
-        raise EC2ClientError("InvalidParameterValue", f"Address {address} does not fall within the subnet's address range")
+        raise EC2ClientError(
+            "InvalidParameterValue", f"Address {address} does not fall within the subnet's address range"
+        )
     if address in _given:
         raise EC2ClientError("InvalidIPAddress.InUse", f"Address {address} is in use.")
     reserve(subnet, address, owner)
@@ -369,7 +385,9 @@ def reserve_address(subnet: Any, address: str, owner: Any, reserve: Any) -> None
 
 def check_on_wire(subnet: Any) -> None:
     if not subnet.cidr.subnet_of(WIRE):
-        raise InvalidInputError(f"The lab's machines are on {WIRE}; subnet {subnet.id} ({subnet.cidr}) is outside of it.")
+        raise InvalidInputError(
+            f"The lab's machines are on {WIRE}; subnet {subnet.id} ({subnet.cidr}) is outside of it."
+        )
 
 
 def install() -> None:

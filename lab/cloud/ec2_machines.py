@@ -111,7 +111,9 @@ class Machines:
     def _shut_down_inside(self, instance: LabInstance) -> None:
         """InstanceInitiatedShutdownBehavior says what `poweroff` on the machine means."""
         terminate = instance.instance_initiated_shutdown_behavior == "terminate"
-        instance.enter("shutting-down" if terminate else "stopping", SHUTDOWN, f"{SHUTDOWN}: Instance initiated shutdown")
+        instance.enter(
+            "shutting-down" if terminate else "stopping", SHUTDOWN, f"{SHUTDOWN}: Instance initiated shutdown"
+        )
 
     def _reboot(self, instance: LabInstance, machine: Machine, actions: Actions) -> None:
         """EC2's reboot also brings a machine back that has crashed."""

@@ -41,7 +41,9 @@ class InstanceMetadata:
     tags: Mapping[str, str] | None
 
 
-def metadata_options(request: Mapping[str, Any], template: Mapping[str, Any], imds_support: str | None) -> dict[str, Any]:
+def metadata_options(
+    request: Mapping[str, Any], template: Mapping[str, Any], imds_support: str | None
+) -> dict[str, Any]:
     """The options of a new instance: the request's, then the launch template's, then the image's (`v2.0` requires tokens
     and allows two hops), then EC2's defaults (User Guide, "Order of precedence for instance metadata options")."""
     from_image = {"HttpTokens": "required", "HttpPutResponseHopLimit": 2} if imds_support == "v2.0" else {}

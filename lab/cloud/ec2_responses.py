@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from moto.core.responses import ActionResult, EmptyResult
+from moto.core.types import Base64EncodedString
+from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
 from moto.ec2.utils import parse_user_data
@@ -20,7 +23,14 @@ IMAGE_ATTRIBUTES = {
 }
 
 
+CONSOLE_BYTES = 65536
+"""GetConsoleOutput returns the last 64 KiB."""
+
+
 class LabEC2Response(Recorded, EC2Response):
+    machines_dir: ClassVar[Path]
+    """Set by `lab.cloud.ec2.install`."""
+
     def run_instances(self) -> ActionResult:
         """moto launches MinCount instances; EC2 launches MaxCount when it can, and the lab always can."""
         self.params["MinCount"] = self._get_param("MaxCount", 1)
@@ -68,7 +78,9 @@ class LabEC2Response(Recorded, EC2Response):
             for name in ("Description", "ImdsSupport")
         }
         if changes["ImdsSupport"] not in (None, "v2.0"):
-            raise EC2ClientError("InvalidParameterValue", f"Value ({changes['ImdsSupport']}) for parameter imdsSupport is invalid.")
+            raise EC2ClientError(
+                "InvalidParameterValue", f"Value ({changes['ImdsSupport']}) for parameter imdsSupport is invalid."
+            )
         self.error_on_dryrun()
         if changes["Description"] is not None:
             image.description = changes["Description"]
@@ -111,12 +123,21 @@ class LabEC2Response(Recorded, EC2Response):
             return self.ec2_backend.get_launch_template_by_name(name)
         return self.ec2_backend.get_launch_template(self._get_param("LaunchTemplateId"))
 
+    def get_console_output(self) -> ActionResult:
+        instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
+        console = self.machines_dir / instance.id / "console.log"
+        text = console.read_bytes()[-CONSOLE_BYTES:] if console.exists() else b""
+        output = Base64EncodedString.from_raw_bytes(text.decode(errors="replace").encode())
+        return ActionResult({"InstanceId": instance.id, "Timestamp": utcnow(), "Output": output})
+
     def modify_instance_attribute(self) -> ActionResult:
         behaviour = self._get_param("InstanceInitiatedShutdownBehavior.Value")
         if behaviour is None:
             return super().modify_instance_attribute()
         if behaviour not in ("stop", "terminate"):
-            message = f"Value ({behaviour}) for parameter value is invalid. Invalid Instance Initiated Shutdown Behavior."
+            message = (
+                f"Value ({behaviour}) for parameter value is invalid. Invalid Instance Initiated Shutdown Behavior."
+            )
             raise EC2ClientError("InvalidParameterValue", message)
         self.error_on_dryrun()
         instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))

@@ -23,7 +23,7 @@ from moto.elbv2.responses import ELBV2Response
 from lab.cloud import elbv2_limits
 from lab.cloud.ec2_handlers import Recorded
 from lab.cloud.elbv2_balancers import Balancers
-from lab.cloud.elbv2_records import LabLoadBalancer, LabTargetGroup, Refused
+from lab.cloud.elbv2_records import LabLoadBalancer, LabTargetGroup, RefusedError
 from lab.reconcile import Part
 from lab.settings import Settings
 
@@ -113,7 +113,7 @@ class LabELBv2Backend(ELBv2Backend):
 class LabELBV2Response(Recorded, ELBV2Response):
     def create_listener(self) -> ActionResult:
         if (self._get_param("MutualAuthentication") or {}).get("Mode") not in (None, "off"):
-            raise Refused("mutual TLS authentication of clients.")
+            raise RefusedError("mutual TLS authentication of clients.")
         return super().create_listener()
 
 

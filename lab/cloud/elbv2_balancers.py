@@ -39,7 +39,11 @@ class Balancers:
         """Nothing to fetch: probes ring the bell themselves."""
 
     def settle(self, actions: Actions) -> None:
-        records = [(b, backend) for _, _, backend in list(elbv2_backends.iter_backends()) for b in backend.load_balancers.values()]
+        records = [
+            (b, backend)
+            for _, _, backend in list(elbv2_backends.iter_backends())
+            for b in backend.load_balancers.values()
+        ]
         self._settle_probes(records)
         for record, backend in records:
             self._settle_one(record, backend, actions)

@@ -8,7 +8,7 @@ from typing import Any
 from moto.acm.models import acm_backends
 from moto.elbv2.exceptions import ELBClientError, ValidationError
 
-from lab.cloud.elbv2_records import Refused
+from lab.cloud.elbv2_records import RefusedError
 
 TARGET_GROUP_ATTRIBUTES: dict[str, Iterable[str] | None] = {
     "deregistration_delay.timeout_seconds": None,
@@ -47,15 +47,16 @@ def check_load_balancer(
     ec2: Any, name: str, security_groups: list[str], subnet_ids: list[str], kwargs: dict[str, Any]
 ) -> None:
     if (kwargs.get("loadbalancer_type") or "application") != "application":
-        raise Refused("network and gateway load balancers; create one of type application.")
+        raise RefusedError("network and gateway load balancers; create one of type application.")
     if kwargs.get("ip_address_type", "ipv4") != "ipv4":
-        raise Refused("IPv6 (the lab's wire is IPv4).")
+        raise RefusedError("IPv6 (the lab's wire is IPv4).")
     if kwargs.get("subnet_mappings"):
-        raise Refused("subnet mappings; name the subnets.")
+        raise RefusedError("subnet mappings; name the subnets.")
     zones = [ec2.get_subnet(subnet_id).availability_zone for subnet_id in subnet_ids]
     if len(set(zones)) < len(zones):
         raise ELBClientError(
-            "InvalidConfigurationRequest", "A load balancer cannot be attached to multiple subnets in the same Availability Zone"
+            "InvalidConfigurationRequest",
+            "A load balancer cannot be attached to multiple subnets in the same Availability Zone",
         )
     if len(zones) < 2:
         raise ValidationError("At least two subnets in two different Availability Zones must be specified")
@@ -75,19 +76,19 @@ def check_target_group_attributes(attributes: dict[str, Any]) -> None:
 def _check_attributes(what: str, attributes: dict[str, Any], possible: dict[str, Iterable[str] | None]) -> None:
     for name, value in attributes.items():
         if name not in possible:
-            raise Refused(f"the {what} attribute {name}.")
+            raise RefusedError(f"the {what} attribute {name}.")
         values = possible[name]
         if values is not None and str(value) not in values:
-            raise Refused(f"{what} attribute {name}={value}; it takes {' or '.join(values)}.")
+            raise RefusedError(f"{what} attribute {name}={value}; it takes {' or '.join(values)}.")
 
 
 def check_target_group(kwargs: dict[str, Any]) -> None:
     if kwargs.get("target_type") not in (None, "instance", "ip"):
-        raise Refused(f"target groups of type {kwargs['target_type']}; instance and ip are.")
+        raise RefusedError(f"target groups of type {kwargs['target_type']}; instance and ip are.")
     if kwargs.get("protocol") not in ("HTTP", "HTTPS"):
-        raise Refused(f"target groups with protocol {kwargs.get('protocol')}; HTTP and HTTPS are.")
+        raise RefusedError(f"target groups with protocol {kwargs.get('protocol')}; HTTP and HTTPS are.")
     if kwargs.get("protocol_version") not in (None, "HTTP1"):
-        raise Refused(f"protocol version {kwargs['protocol_version']}; HTTP1 is.")
+        raise RefusedError(f"protocol version {kwargs['protocol_version']}; HTTP1 is.")
     interval = kwargs.get("healthcheck_interval_seconds")
     if interval is not None and not 5 <= int(interval) <= 300:
         raise ValidationError("Health check interval must be between 5 and 300 seconds")
@@ -106,19 +107,21 @@ def certificate_pem(account_id: str, region: str, arn: str) -> str:
     if found is None:
         raise ELBClientError("CertificateNotFound", f"Certificate '{arn}' not found")
     if not found.key:
-        raise Refused(f"HTTPS with certificate {arn}: the lab has no private key of it. Import one (ImportCertificate).")
+        raise RefusedError(
+            f"HTTPS with certificate {arn}: the lab has no private key of it. Import one (ImportCertificate)."
+        )
     return "\n".join(part.decode().strip() for part in (found.cert, found.chain, found.key) if part) + "\n"
 
 
 def check_action(action: dict[str, Any]) -> None:
     if action["Type"] not in ("forward", "fixed-response", "redirect"):
-        raise Refused(f"the action {action['Type']}; forward, fixed-response and redirect are.")
+        raise RefusedError(f"the action {action['Type']}; forward, fixed-response and redirect are.")
     config = action.get("ForwardConfig") or {}
     sticky = (config.get("TargetGroupStickinessConfig") or {}).get("Enabled")
     if sticky in (True, "true"):
-        raise Refused("stickiness to a target group of a weighted rule (the stickiness of a group itself is).")
+        raise RefusedError("stickiness to a target group of a weighted rule (the stickiness of a group itself is).")
 
 
 def check_condition(condition: dict[str, Any]) -> None:
     if condition.get("Field") not in CONDITIONS:
-        raise Refused(f"the rule condition {condition.get('Field')}; these are: {', '.join(CONDITIONS)}.")
+        raise RefusedError(f"the rule condition {condition.get('Field')}; these are: {', '.join(CONDITIONS)}.")

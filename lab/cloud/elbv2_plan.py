@@ -34,7 +34,9 @@ def plan_of(balancer: Any, backend: Any, certificates: Path) -> Plan:
         idle_seconds=int(balancer.attrs.get("idle_timeout.timeout_seconds", 60)),
         forwarded_for=mode,
         listeners=tuple(_listener(listener, backend, certificates) for listener in balancer.listeners.values()),
-        pools=tuple(_pool(backend.target_groups[arn]) for arn in sorted(groups_of(balancer)) if arn in backend.target_groups),
+        pools=tuple(
+            _pool(backend.target_groups[arn]) for arn in sorted(groups_of(balancer)) if arn in backend.target_groups
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from moto.elbv2.models import FakeHealthStatus, FakeLoadBalancer, FakeTargetGrou
 from lab.balancer.health import Verdict
 
 
-class Refused(ELBClientError):
+class RefusedError(ELBClientError):
     """What the lab can't do faithfully."""
 
     def __init__(self, message: str) -> None:
@@ -44,8 +44,12 @@ class Draining:
 UNUSED = ("unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
 NOT_REGISTERED = ("unused", "Target.NotRegistered", "Target is not registered to the target group")
 DRAINING = ("draining", "Target.DeregistrationInProgress", "Target deregistration is in progress")
-REGISTERING = ("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
-WRONG_ZONE = ("unused", "Target.NotInUse", "Target is in an Availability Zone that is not enabled for the load balancer")
+REGISTERING = Verdict("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
+WRONG_ZONE = (
+    "unused",
+    "Target.NotInUse",
+    "Target is in an Availability Zone that is not enabled for the load balancer",
+)
 
 verdicts: dict[tuple[str, Target], Callable[[], Verdict]] = {}
 """(target group ARN, target) → what its probe says; kept by `lab.cloud.elbv2_balancers`."""
@@ -116,7 +120,9 @@ class LabTargetGroup(FakeTargetGroup):
                 raise InvalidTargetError
         present = self.targets.get(target["Id"])
         if present and int(present["Port"]) != int(target.get("Port") or self.port):
-            raise Refused(f"target {target['Id']} is registered with port {present['Port']} already, and one port is all it has.")
+            raise RefusedError(
+                f"target {target['Id']} is registered with port {present['Port']} already, and one port is all it has."
+            )
 
     def deregister(self, targets: list[dict[str, Any]]) -> None:
         for target in targets:
@@ -157,19 +163,20 @@ class LabTargetGroup(FakeTargetGroup):
             return NOT_REGISTERED
         if not self.balancers:
             return UNUSED
-        if self.target_type == "instance":
-            instance = self.ec2_backend.get_instance_by_id(target.id)
-            if instance is None or instance.state != "running":
-                state = instance.state if instance else "terminated"
-                return ("unused", "Target.InvalidState", f"Target is in the {state} state")
-            zones = {zone.zone_name for balancer in self.balancers for zone in balancer.availability_zones}
-            if instance.placement.zone not in zones:
-                return WRONG_ZONE
+        if self.target_type == "instance" and (useless := self._useless(target.id)):
+            return useless
         verdict = verdicts.get((self.arn, target))
-        if verdict is None:
-            return REGISTERING
-        seen = verdict()
+        seen = verdict() if verdict else REGISTERING
         return (seen.state, seen.reason, seen.description)
+
+    def _useless(self, instance_id: str) -> tuple[str, str, str] | None:
+        """Why an instance gets no requests although it is registered."""
+        instance = self.ec2_backend.get_instance_by_id(instance_id)
+        state = instance.state if instance else "terminated"
+        if state != "running":
+            return ("unused", "Target.InvalidState", f"Target is in the {state} state")
+        zones = {zone.zone_name for balancer in self.balancers for zone in balancer.availability_zones}
+        return None if instance.placement.zone in zones else WRONG_ZONE
 
 
 def groups_of(balancer: Any) -> set[str]:
