@@ -45,17 +45,32 @@ class Actions:
         return key in self._running
 
     def start(
-        self, key: Hashable, work: Callable[[], T], done: Callable[[T], None], failed: Callable[[Exception], None]
+        self,
+        key: Hashable,
+        work: Callable[[], T],
+        done: Callable[[T], None],
+        failed: Callable[[Exception], None],
+        *,
+        pause: float = 0.0,
     ) -> bool:
-        """Runs `work` without the lock, then `done` or `failed` with it. False if the key is busy or has just failed."""
+        """Runs `work` without the lock, then `done` or `failed` with it. False if the key is busy or has just failed.
+
+        `pause`: seconds until the key may start again. Work that only looks needs one: each end of an action wakes the
+        loop, which would look again at once, and so on without rest.
+        """
         if key in self._running or time.monotonic() < self._not_before.get(key, 0):
             return False
         self._running.add(key)
-        self._pool.submit(self._run, key, work, done, failed)
+        self._pool.submit(self._run, key, work, done, failed, pause)
         return True
 
     def _run(
-        self, key: Hashable, work: Callable[[], T], done: Callable[[T], None], failed: Callable[[Exception], None]
+        self,
+        key: Hashable,
+        work: Callable[[], T],
+        done: Callable[[T], None],
+        failed: Callable[[Exception], None],
+        pause: float,
     ) -> None:
         try:
             result = work()
@@ -66,7 +81,7 @@ class Actions:
                 self._finish(key, partial(failed, error))
         else:
             with lock:
-                self._not_before.pop(key, None)
+                self._not_before[key] = time.monotonic() + pause
                 self._finish(key, partial(done, result))
         wake()
 

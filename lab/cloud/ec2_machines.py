@@ -22,6 +22,8 @@ SERVER_ERROR = "Server.InternalError"
 SHUTDOWN = "Client.InstanceInitiatedShutdown"
 SILENCE_SECONDS = 10.0
 """How long a machine that had answered may be silent before its reachability check fails."""
+BOOT_CHECK_SECONDS, STATUS_CHECK_SECONDS = 0.5, 3.0
+"""Between two looks at a machine that has not answered yet, and at one that has."""
 
 
 def instances() -> Iterator[LabInstance]:
@@ -106,7 +108,10 @@ class Machines:
             instance.reachability = "failed"  # its kernel has crashed, as it were: EC2 leaves it running, impaired
         else:
             key = ("status", instance.id)
-            actions.start(key, lambda: machine.booted, lambda ok: self._reached(instance, answered=ok), lambda _: None)
+            pause = STATUS_CHECK_SECONDS if instance.reachability == "passed" else BOOT_CHECK_SECONDS
+            actions.start(
+                key, lambda: machine.booted, lambda ok: self._reached(instance, answered=ok), lambda _: None, pause=pause
+            )
 
     def _shut_down_inside(self, instance: LabInstance) -> None:
         """InstanceInitiatedShutdownBehavior says what `poweroff` on the machine means."""
