@@ -142,6 +142,9 @@ class Balancer:
             answer = self._command(f"add server {target} {server_line(pool, server)}")
             if "New server registered" not in answer:
                 raise LabError(f"HAProxy did not add server {target}: {answer.strip()}")
+            if pool.sticky_seconds is not None:
+                # HAProxy 2.6 gives a server that is added at run time its cookie only with this.
+                self._command(f"enable dynamic-cookie backend {pool.name}")
             known[server.name] = Server(server.name, server.address, server.port, "maint")
         if known[server.name].state != server.state:
             answer = self._command(f"set server {target} state {server.state}").strip()

@@ -7,23 +7,21 @@ moto answers every request as if it had already happened. Here a request only se
 from __future__ import annotations
 
 import fnmatch
-import ipaddress
 from copy import copy
 from typing import Any
 
 from moto.core.utils import utcnow
 from moto.ec2 import utils as moto_utils
-from moto.ec2.exceptions import EC2ClientError, InvalidInputError
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import instances as moto_instances
 from moto.ec2.models.instances import Instance, InstanceState, MetadataOptions, Reservation, StateReason
-from moto.ec2.models.subnets import Subnet
 from moto.ec2.utils import convert_tag_spec
 
-from lab import settings as lab_settings
+from lab.cloud import ec2_addresses
+from lab.cloud.ec2_addresses import mac_for
 from lab.cloud.ec2_metadata import metadata_options
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
-WIRE = ipaddress.IPv4Network(f"{lab_settings.GATEWAY}/{lab_settings.PREFIX_LENGTH}", strict=False)
 USER_SHUTDOWN = "Client.UserInitiatedShutdown"
 GONE = ("shutting-down", "terminated")
 
@@ -48,11 +46,6 @@ EXTRA_FILTERS = {
     "tenancy": "placement.tenancy",
     "virtualization-type": "virtualization_type",
 }
-
-
-def mac_for(address: str) -> str:
-    """The same for the same address, on every run: 0a:00 and the four bytes of the address."""
-    return "0a:00:" + ":".join(f"{byte:02x}" for byte in ipaddress.ip_address(address).packed)
 
 
 class LabInstance(Instance):
@@ -350,54 +343,12 @@ class InstanceRecords:
         return options
 
 
-_given: set[str] = {lab_settings.GATEWAY}
-"""Every address that was ever given to a machine or a load balancer, in any region: there is one wire for all."""
-
-
-def free_address(subnet: Any, owner: Any, next_address: Any) -> str:
-    """The next address of the subnet that nothing on the wire has or had."""
-    check_on_wire(subnet)
-    while True:
-        try:
-            address = str(next_address(subnet, owner))
-        except (StopIteration, RuntimeError):
-            raise EC2ClientError(
-                "InsufficientFreeAddressesInSubnet",
-                f"The specified subnet does not have enough free addresses to satisfy the request: {subnet.id}",
-            ) from None
-        if address not in _given:
-            _given.add(address)
-            return address
-
-
-def reserve_address(subnet: Any, address: str, owner: Any, reserve: Any) -> None:
-    """The address that the caller chose, if it belongs to the subnet and nothing has it."""
-    check_on_wire(subnet)
-    if ipaddress.ip_address(address) not in subnet.cidr:
-        raise EC2ClientError(
-            "InvalidParameterValue", f"Address {address} does not fall within the subnet's address range"
-        )
-    if address in _given:
-        raise EC2ClientError("InvalidIPAddress.InUse", f"Address {address} is in use.")
-    reserve(subnet, address, owner)
-    _given.add(address)
-
-
-def check_on_wire(subnet: Any) -> None:
-    if not subnet.cidr.subnet_of(WIRE):
-        raise InvalidInputError(
-            f"The lab's machines are on {WIRE}; subnet {subnet.id} ({subnet.cidr}) is outside of it."
-        )
-
-
 def install() -> None:
     """Puts these records in moto's place. Before the first backend is made."""
     moto_instances.Instance = LabInstance
     moto_utils.filter_dict_attribute_mapping.update(EXTRA_FILTERS)
     moto_utils.instance_value_in_filter_values = matches_filter
-    next_address, reserve = Subnet.get_available_subnet_ip, Subnet.request_ip
-    Subnet.get_available_subnet_ip = lambda self, instance: free_address(self, instance, next_address)
-    Subnet.request_ip = lambda self, ip, instance: reserve_address(self, ip, instance, reserve)
+    ec2_addresses.install()
 
 
 def matches_filter(value: Any, patterns: list[str]) -> bool:
