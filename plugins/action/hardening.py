@@ -48,6 +48,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         folder = arguments.get("report_directory")
         if folder and "results" in result:
             self._report(Path(folder), chosen, exempt, result, (task_vars or {}).get("inventory_hostname", "host"))
+        if result.get("failed") and "results" in result:
+            # What Ansible prints of a failure should be what failed.
+            result["results"] = [item for item in result["results"] if item["status"] == "fail"]
         return result
 
     def _choose(self, arguments: dict[str, Any]) -> tuple[list[Control], list[selection.Exemption]]:

@@ -15,7 +15,9 @@ CONDITIONS = ("at_least", "at_most", "one_of", "none_of", "subset_of", "prefix")
 
 def text(value):
     # type: (Any) -> str
-    """The value as configuration files write it: YAML's booleans become yes and no."""
+    """The value as configuration files write it: YAML's booleans become yes and no, lists are joined by commas."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(text(item) for item in value)
     if value is True:
         return "yes"
     if value is False:

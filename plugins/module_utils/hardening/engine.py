@@ -112,6 +112,9 @@ def evaluate(controls, host, enforce, excepted):
     open_ones = [item for item in evaluations if item.status == ""]
     if enforce:
         _enforce(open_ones, host)
+        disturbed = _disturbed(evaluations, host)
+        _enforce(disturbed, host)
+        open_ones += disturbed
     for item in open_ones:
         if item.status == "":
             item.end("fail", described(item.differences))
@@ -153,7 +156,24 @@ def _enforce(items, host):
     _run_later(host, items)
     groups = sorted({item.resource.guard for item in items if item.resource.guard})
     for group in groups:
-        enforce_guarded(group, [item for item in items if item.resource.guard == group], host)
+        enforce_guarded(group, [item for item in items if item.resource.guard == group], host, guard.ways_in(host))
+
+
+def _disturbed(items, host):
+    # type: (List[Evaluation], Host) -> List[Evaluation]
+    """Controls that held and do not any more because another one was enforced: ip_forward resets what was set for redirects, say."""
+    if not any(item.changed for item in items):
+        return []
+    result = []
+    for item in items:
+        if item.status in ("pass", "changed"):
+            item.status = ""
+            item.look(host)
+            if item.status == "":
+                result.append(item)
+            elif item.status == "pass" and item.changed:
+                item.status = "changed"
+    return result
 
 
 def _apply(item, host):
@@ -181,10 +201,12 @@ def _run_later(host, items):
                 item.end("fail", "was written, but systemctl %s %s failed: %s" % (verb, unit, done.said))
 
 
-def enforce_guarded(group, items, host):
-    # type: (str, List[Evaluation], Host) -> None
-    """Change everything of one group, have it checked, prove that every way in still works, else undo all of it."""
-    before = guard.ways_in(host)
+def enforce_guarded(group, items, host, before):
+    # type: (str, List[Evaluation], Host, Dict[str, bool]) -> None
+    """Change everything of one group, have it checked, prove that every way in still works, else undo all of it.
+
+    After an undo the halves are tried one after the other, so that one bad control does not keep the good ones out.
+    """
     refused = guard.refusal(group, before)
     if refused:
         for item in items:
@@ -202,6 +224,13 @@ def enforce_guarded(group, items, host):
     host.system.restore(mark)
     if group == "sshd":
         guard.reload_sshd(host)
+    if len(items) > 1:
+        for item in items:
+            item.end("")
+        half = len(items) // 2
+        enforce_guarded(group, items[:half], host, before)
+        enforce_guarded(group, items[half:], host, before)
+        return
     for item in items:
         item.end("fail", "%s; undone, because %s" % (described(item.differences), problem))
 

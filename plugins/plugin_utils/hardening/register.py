@@ -248,7 +248,10 @@ def _wrong(kind: str, value: Any) -> str | None:
         ),
         "flag": (isinstance(value, bool), "must be true or false"),
         "number": (isinstance(value, int) and not isinstance(value, bool), "must be a whole number"),
-        "value": (isinstance(value, str | int | bool), "must be a text, a number or true or false"),
+        "value": (
+            isinstance(value, str | int | bool) or bool(texts),
+            "must be a text, a number, true or false, or a list of texts",
+        ),
         "missing": (value in ("ok", "create"), "must be ok or create"),
         "presence": (value in ("present", "absent"), "must be present or absent"),
         "accept": (

@@ -75,6 +75,43 @@ def test_what_this_machine_can_not_set_is_said_and_does_not_pass(
     assert (second["status"], second["changed"]) == ("not_applied_here", False)
 
 
+def test_what_another_control_disturbed_is_set_right_in_the_same_run(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.put("/proc/sys/net/ipv4/conf/all/accept_redirects", "0\n")
+    machine.put("/proc/sys/net/ipv4/ip_forward", "1\n")
+    machine.put("/etc/sysctl.conf", "net.ipv4.conf.all.accept_redirects=0\n")
+    plain = machine.system.set_kernel_value
+
+    def as_the_kernel_does(path: str, text: str) -> bool:
+        if path.endswith("ip_forward"):
+            plain("/proc/sys/net/ipv4/conf/all/accept_redirects", "1")
+        return plain(path, text)
+
+    monkeypatch.setattr(machine.system, "set_kernel_value", as_the_kernel_does)
+    names = ("net.ipv4.conf.all.accept_redirects", "net.ipv4.ip_forward")
+    controls = [{"id": name, "type": "sysctl", "state": {"name": name, "value": 0}} for name in names]
+    assert [item["status"] for item in evaluate(controls, machine.host(), True, {})] == ["changed", "changed"]
+    assert [item["status"] for item in evaluate(controls, machine.host(), True, {})] == ["pass", "pass"]
+
+
+def test_one_bad_setting_of_sshd_does_not_keep_the_good_ones_out(
+    ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "ways_in", lambda host: WORKING)
+    ssh_machine.answers["sshd -t"] = lambda argv, stdin: (
+        (255, "Bad value")
+        if "Banner" in (ssh_machine.system.read("/etc/ssh/sshd_config.d/00-fleet-hardening.conf") or "")
+        else (0, "")
+    )
+    known = ssh_machine.answers["sshd -T"]
+    ssh_machine.answers["sshd -T"] = lambda argv, stdin: (0, known(argv, stdin)[1] + "banner none\n")
+    bad = {"id": "b", "type": "sshd", "state": {"option": "Banner", "value": "/etc/issue"}}
+    results = evaluate([bad, SSHD], ssh_machine.host(), True, {})
+    assert [(item["id"], item["status"]) for item in results] == [("b", "fail"), ("s", "changed")]
+    assert "Bad value" in results[0]["reason"]
+
+
 def test_a_state_of_the_release_takes_the_place_of_the_general_one(machine: Machine) -> None:
     machine.put("/etc/f", "x", 0o644)
     control = file_control(per_os={"al2": {"path": "/etc/f", "mode": "0644"}})

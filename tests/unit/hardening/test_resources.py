@@ -17,7 +17,6 @@ from plugins.module_utils.hardening.system import HardeningError
 
 from .conftest import Machine
 
-
 SHM = "/dev/shm"  # noqa: S108 - the mount point itself
 
 
