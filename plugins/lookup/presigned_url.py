@@ -54,11 +54,13 @@ def bucket_and_key(address: str) -> tuple[str, str]:
 def presign(address: str, region: str | None, seconds: int) -> str:
     """The presigned address of `s3://bucket/key`."""
     # Imported here: most addresses need no AWS library, and a run over many hosts would load it in every worker.
-    import botocore.session
-    from botocore.config import Config
+    import botocore.session  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
 
     bucket, key = bucket_and_key(address)
-    client = botocore.session.get_session().create_client("s3", region_name=region, config=Config(signature_version="s3v4"))
+    client: Any = botocore.session.get_session().create_client(
+        "s3", region_name=region, config=Config(signature_version="s3v4")
+    )
     url: str = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds)
     return url
 

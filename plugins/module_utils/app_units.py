@@ -40,8 +40,12 @@ class Units:
         ports = []
         for line in out.splitlines():
             words = line.replace("*", " ").split()
-            if len(words) > 3 and words[0].startswith(self.name + "@") and words[2] in ("active", "activating", "reloading"):
-                ports.append(words[0][len(self.name) + 1:-len(".service")])
+            if (
+                len(words) > 3
+                and words[0].startswith(self.name + "@")
+                and words[2] in ("active", "activating", "reloading")
+            ):
+                ports.append(words[0][len(self.name) + 1 : -len(".service")])
         return [int(port) for port in ports if port.isdigit()]
 
     def enabled(self, ports):
@@ -70,6 +74,7 @@ def health(status, _text):
 
 def version_is(version):
     """Accepts an instance that runs `version`."""
+
     def accept(status, text):
         try:
             found = json.loads(text).get("version")
@@ -78,6 +83,7 @@ def version_is(version):
         if status == 200 and found == version:
             return None
         return "it answered %s with version %s, expected was %s" % (status, found, version)
+
     return accept
 
 

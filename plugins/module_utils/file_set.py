@@ -32,11 +32,11 @@ DIRECTORY_OPTIONS = dict(
 VALIDATION_SECONDS = 60
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A file's own checker refused the staged version. Nothing was changed."""
 
     def __init__(self, path, output):
-        super(Refused, self).__init__("%s: %s" % (path, output))
+        super(RefusedError, self).__init__("%s: %s" % (path, output))
         self.path = path
         self.output = output
 
@@ -66,8 +66,14 @@ class FileSet:
             before, after = self.before[item["path"]] or b"", item["content"]
             if not item["show_diff"]:
                 before, after = b"(not shown)\n", "(changed, not shown)\n"
-            shown.append(dict(before=to_text(before, errors="replace"), after=after,
-                              before_header=item["path"], after_header=item["path"]))
+            shown.append(
+                dict(
+                    before=to_text(before, errors="replace"),
+                    after=after,
+                    before_header=item["path"],
+                    after_header=item["path"],
+                )
+            )
         return shown
 
     def make_directories(self):
@@ -83,7 +89,7 @@ class FileSet:
         return changed
 
     def validate(self):
-        """Writes the new versions beside their targets and lets their checkers judge them. Raises Refused.
+        """Writes the new versions beside their targets and lets their checkers judge them. Raises RefusedError.
 
         Where a program or a directory does not exist yet, as in the first --check run, the file is named in `unvalidated`.
         """
@@ -111,7 +117,9 @@ class FileSet:
 
     def attributes_differ(self):
         """In check mode: whether a file that exists has another mode or owner than is wanted."""
-        return bool([item for item in self.files if os.path.exists(item["path"]) and self._set_attributes(item["path"], item)])
+        return bool(
+            [item for item in self.files if os.path.exists(item["path"]) and self._set_attributes(item["path"], item)]
+        )
 
     def restore(self):
         """Puts back what was there before the swap."""
@@ -150,11 +158,13 @@ class FileSet:
         code, out, err = self.module.run_command(["timeout", str(VALIDATION_SECONDS)] + argv)
         if code != 0:
             output = (err or out).replace(self.staged[item["path"]], item["path"]).strip()
-            raise Refused(item["path"], output or "%s ended with code %s and said nothing" % (program, code))
+            raise RefusedError(item["path"], output or "%s ended with code %s and said nothing" % (program, code))
 
     def _write(self, path, content):
         """Writes `content` to a new file in `path`'s directory, readable by root only. Returns its name."""
-        handle, name = tempfile.mkstemp(prefix="." + os.path.basename(path) + ".", suffix=".stage", dir=os.path.dirname(path))
+        handle, name = tempfile.mkstemp(
+            prefix="." + os.path.basename(path) + ".", suffix=".stage", dir=os.path.dirname(path)
+        )
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
             stream.flush()
@@ -164,7 +174,9 @@ class FileSet:
     def _set_attributes(self, path, item):
         if not os.path.lexists(path):
             return True
-        wanted = self.module.load_file_common_arguments(dict(path=path, mode=item["mode"], owner=item["owner"], group=item["group"]))
+        wanted = self.module.load_file_common_arguments(
+            dict(path=path, mode=item["mode"], owner=item["owner"], group=item["group"])
+        )
         return self.module.set_fs_attributes_if_different(wanted, False)
 
 

@@ -46,7 +46,8 @@ class Store:
         if marker.get("sha256") != sha256:
             raise StoreError(
                 "version %s is installed from an artifact with sha256 %s, now it should have %s. A version never changes: publish the new "
-                "artifact under a new version" % (version, marker.get("sha256"), sha256))
+                "artifact under a new version" % (version, marker.get("sha256"), sha256)
+            )
         return True
 
     def add(self, version, sha256, stream, source):
@@ -56,14 +57,19 @@ class Store:
         scratch = tempfile.mkdtemp(prefix=".adding-", dir=self.releases)
         try:
             archive = os.path.join(scratch, "artifact")
-            found = save(stream, archive)
+            try:
+                found = save(stream, archive)
+            except Exception as error:  # a network stream raises what its layers raise, and the disk may be full
+                raise StoreError("the artifact %s can't be fetched: %s" % (source, error))
             if found != sha256:
-                raise StoreError("the artifact %s has sha256 %s, expected was %s. It was thrown away" % (source, found, sha256))
+                raise StoreError(
+                    "the artifact %s has sha256 %s, expected was %s. It was thrown away" % (source, found, sha256)
+                )
             tree = os.path.join(scratch, "tree")
             unpack(archive, tree, source)
             with open(os.path.join(tree, MARKER), "w") as marker:
                 json.dump(dict(version=version, sha256=sha256, source=source), marker, sort_keys=True)
-            os.chmod(tree, 0o755)
+            os.chmod(tree, 0o755)  # noqa: S103 - the application's user reads it
             os.rename(tree, os.path.join(self.releases, version))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -84,7 +90,9 @@ class Store:
         """Versions beyond the `keep` newest, by the time of their installation; never one of `protected`."""
         if not os.path.isdir(self.releases):
             return []
-        names = [name for name in os.listdir(self.releases) if os.path.exists(os.path.join(self.releases, name, MARKER))]
+        names = [
+            name for name in os.listdir(self.releases) if os.path.exists(os.path.join(self.releases, name, MARKER))
+        ]
         names.sort(key=lambda name: os.path.getmtime(os.path.join(self.releases, name, MARKER)), reverse=True)
         return [name for name in names[keep:] if name not in protected]
 
@@ -145,6 +153,10 @@ def unpack(archive, target, source):
 def check_member(member, source):
     if not (member.isfile() or member.isdir() or member.issym()):
         raise StoreError("the artifact %s holds %s, which is neither file, directory nor link" % (source, member.name))
-    for path in [member.name] + ([os.path.join(os.path.dirname(member.name), member.linkname)] if member.issym() else []):
+    for path in [member.name] + (
+        [os.path.join(os.path.dirname(member.name), member.linkname)] if member.issym() else []
+    ):
         if os.path.isabs(path) or os.path.normpath(path).split(os.sep)[0] == os.pardir:
-            raise StoreError("the artifact %s holds %s, which leads out of the release's directory" % (source, member.name))
+            raise StoreError(
+                "the artifact %s holds %s, which leads out of the release's directory" % (source, member.name)
+            )

@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 module: app_release
 short_description: Deploy a release of an application as instances of a template unit
 description:
-  - Fetches an artifact, refuses it if its checksum is wrong, unpacks it to C(releases/<version>), switches the C(current) link and restarts the
-    instances one after the other, each only when the one before is ready.
+  - Fetches an artifact, refuses it if its checksum is wrong, unpacks it to C(releases/<version>), switches the C(current) link and
+    restarts the instances one after the other, each only when the one before is ready.
   - When an instance is not ready in time, the release and the unit files from before are put back, and the module fails naming the check.
   - An interrupted deployment is completed by the next run. One remote execution.
 version_added: 0.1.0
@@ -93,9 +93,13 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_native
 from ansible.module_utils.urls import open_url
-
 from ansible_collections.ecommerce.fleet.plugins.module_utils.app_units import Units, wait_ready
-from ansible_collections.ecommerce.fleet.plugins.module_utils.file_set import DIRECTORY_OPTIONS, FILE_OPTIONS, FileSet, Refused
+from ansible_collections.ecommerce.fleet.plugins.module_utils.file_set import (
+    DIRECTORY_OPTIONS,
+    FILE_OPTIONS,
+    FileSet,
+    RefusedError,
+)
 from ansible_collections.ecommerce.fleet.plugins.module_utils.release_store import Store, StoreError
 
 FETCH_SECONDS = 60
@@ -129,14 +133,21 @@ class Deployment:
 
     @property
     def planned(self):
-        return bool(self.fetch or self.restart or self.stop or self.enable or self.unit_files.rewritten or self.files.rewritten)
+        return bool(
+            self.fetch or self.restart or self.stop or self.enable or self.unit_files.rewritten or self.files.rewritten
+        )
 
     def diff(self):
         shown = self.unit_files.diff() + self.files.diff()
         if self.restart or self.fetch:
-            shown.append(dict(before_header=self.wanted["name"], after_header=self.wanted["name"],
-                              before="release %s\n" % self.previous,
-                              after="release %s\nrestart %s\n" % (self.wanted["version"], " ".join(map(str, self.restart)))))
+            shown.append(
+                dict(
+                    before_header=self.wanted["name"],
+                    after_header=self.wanted["name"],
+                    before="release %s\n" % self.previous,
+                    after="release %s\nrestart %s\n" % (self.wanted["version"], " ".join(map(str, self.restart))),
+                )
+            )
         return shown
 
     def carry_out(self):
@@ -181,7 +192,9 @@ class Deployment:
         code, output = self.units.systemctl("restart", self.units.unit(port))
         if code != 0:
             return "%s did not start: %s" % (self.units.unit(port), output)
-        trouble = wait_ready(port, self.wanted["health_path"], self.wanted["version_path"], version, self.wanted["ready_seconds"])
+        trouble = wait_ready(
+            port, self.wanted["health_path"], self.wanted["version_path"], version, self.wanted["ready_seconds"]
+        )
         return trouble and "%s is not ready: %s" % (self.units.unit(port), trouble)
 
     def roll_back(self, touched, trouble):
@@ -192,20 +205,34 @@ class Deployment:
         self.units.systemctl("daemon-reload")
         outcome = self.restore_instances(touched)
         self.module.fail_json(
-            msg="Release %s of %s was not deployed on %s: %s. %s%s" % (
-                self.wanted["version"], self.wanted["name"], self.wanted["host"], trouble, outcome,
-                "\nThe last words of %s:\n%s" % (self.units.unit(touched[-1]), said) if said else ""),
-            version=self.previous, previous=self.previous, restored=self.previous is not None)
+            msg="Release %s of %s was not deployed on %s: %s. %s%s"
+            % (
+                self.wanted["version"],
+                self.wanted["name"],
+                self.wanted["host"],
+                trouble,
+                outcome,
+                "\nThe last words of %s:\n%s" % (self.units.unit(touched[-1]), said) if said else "",
+            ),
+            version=self.previous,
+            previous=self.previous,
+            restored=self.previous is not None,
+        )
 
     def restore_instances(self, touched):
         """Brings back the instances that were touched, the failed one first. Returns what became of them."""
         if self.previous is None:
             self.units.systemctl("stop", *[self.units.unit(port) for port in touched])
             return "There was no release before it, so the instances were stopped."
-        troubles = [trouble for trouble in [self.bring_up(port, self.previous) for port in reversed(touched)] if trouble]
+        troubles = [
+            trouble for trouble in [self.bring_up(port, self.previous) for port in reversed(touched)] if trouble
+        ]
         if troubles:
             return "Release %s was put back, but it is not ready either: %s." % (self.previous, "; ".join(troubles))
-        return "Release %s was restored and is ready on ports %s." % (self.previous, ", ".join(map(str, sorted(self.wanted["ports"]))))
+        return "Release %s was restored and is ready on ports %s." % (
+            self.previous,
+            ", ".join(map(str, sorted(self.wanted["ports"]))),
+        )
 
     def settle(self):
         """What follows once every instance is ready."""
@@ -257,11 +284,20 @@ def main():
         if not module.check_mode:
             changed = deployment.carry_out()
             removed = deployment.prune()
-    except (StoreError, Refused) as error:
-        module.fail_json(msg="Release %s of %s was not deployed on %s: %s. Nothing that runs was changed." % (
-            module.params["version"], module.params["name"], module.params["host"], error))
-    module.exit_json(changed=changed or bool(removed), version=module.params["version"], previous=deployment.previous, fetched=deployment.fetch,
-                     restarted=deployment.restart, removed=removed, diff=diff)
+    except (StoreError, RefusedError) as error:
+        module.fail_json(
+            msg="Release %s of %s was not deployed on %s: %s. Nothing that runs was changed."
+            % (module.params["version"], module.params["name"], module.params["host"], error)
+        )
+    module.exit_json(
+        changed=changed or bool(removed),
+        version=module.params["version"],
+        previous=deployment.previous,
+        fetched=deployment.fetch,
+        restarted=deployment.restart,
+        removed=removed,
+        diff=diff,
+    )
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ module: kernel_settings
 short_description: Kernel settings (sysctl) in a drop-in file and in the running kernel
 description:
   - Writes the settings to a file in C(/etc/sysctl.d), with the reason of each, and sets those whose live value differs.
-  - What the running kernel does not let this host set, as in a container, is returned in RV(not_applied) with the kernel's reason. It is not
-    counted as a change and not passed over in silence; the file has the value for a kernel that does.
+  - What the running kernel does not let this host set, as in a container, is returned in RV(not_applied) with the kernel's reason. It is
+    not counted as a change and not passed over in silence; the file has the value for a kernel that does.
 version_added: 0.1.0
 options:
   path:
@@ -61,7 +61,6 @@ not_applied:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
-
 from ansible_collections.ecommerce.fleet.plugins.module_utils.file_set import FileSet
 
 
@@ -131,16 +130,29 @@ def main():
         argument_spec=dict(
             path=dict(type="path", required=True),
             header=dict(type="str", default=""),
-            settings=dict(type="list", elements="dict", required=True, options=dict(
-                name=dict(type="str", required=True),
-                value=dict(type="str", required=True),
-                reason=dict(type="str", required=True))),
+            settings=dict(
+                type="list",
+                elements="dict",
+                required=True,
+                options=dict(
+                    name=dict(type="str", required=True),
+                    value=dict(type="str", required=True),
+                    reason=dict(type="str", required=True),
+                ),
+            ),
         ),
         supports_check_mode=True,
     )
     settings = module.params["settings"]
-    item = dict(path=module.params["path"], content=render(module.params["header"], settings), mode="0644", owner="root", group="root",
-                validate=[], show_diff=True)
+    item = dict(
+        path=module.params["path"],
+        content=render(module.params["header"], settings),
+        mode="0644",
+        owner="root",
+        group="root",
+        validate=[],
+        show_diff=True,
+    )
     files = FileSet(module, [item])
     changed, diff = bool(files.rewritten), files.diff()
     if not module.check_mode:
@@ -148,10 +160,14 @@ def main():
         changed = files.swap() or changed
     changes, refused = apply_live(settings, module.check_mode)
     if changes:
-        diff.append(dict(
-            before_header="/proc/sys", after_header="/proc/sys",
-            before="".join("%s = %s\n" % (name, changes[name][0]) for name in sorted(changes)),
-            after="".join("%s = %s\n" % (name, changes[name][1]) for name in sorted(changes))))
+        diff.append(
+            dict(
+                before_header="/proc/sys",
+                after_header="/proc/sys",
+                before="".join("%s = %s\n" % (name, changes[name][0]) for name in sorted(changes)),
+                after="".join("%s = %s\n" % (name, changes[name][1]) for name in sorted(changes)),
+            )
+        )
     module.exit_json(changed=changed or bool(changes), applied=sorted(changes), not_applied=refused, diff=diff)
 
 

@@ -10,9 +10,10 @@ DOCUMENTATION = r"""
 module: staged_files
 short_description: Write configuration files so that a broken one never takes a service down
 description:
-  - All files are written next to their targets first and judged by their own checkers. Only when every one passes are they swapped in, each by
-    one rename. Then O(activate) runs and O(probe) asks the service.
-  - When the activation or the probe fails, the files are put back, the service is activated again and the module fails with the service's own words.
+  - All files are written next to their targets first and judged by their own checkers. Only when every one passes are they swapped in,
+    each by one rename. Then O(activate) runs and O(probe) asks the service.
+  - When the activation or the probe fails, the files are put back, the service is activated again and the module fails with the service's
+    own words.
   - When nothing has to be written the probe still runs. A service that runs with older files than those on disk is activated again.
   - One remote execution whatever the number of files.
 version_added: 0.1.0
@@ -66,6 +67,7 @@ options:
       path: {description: Path., type: str, default: /}
       contains: {description: Text that must be in the answer. Any answer will do if it is empty., type: str, default: ""}
       timeout_seconds: {description: How long to wait., type: int, default: 10}
+      otherwise: {description: What it means if the text is not in the answer; for the message., type: str, default: ""}
   log:
     description: The service's own log. What it says while activating is part of the error message.
     type: path
@@ -114,9 +116,13 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_text
-
 from ansible_collections.ecommerce.fleet.plugins.module_utils import http_probe
-from ansible_collections.ecommerce.fleet.plugins.module_utils.file_set import DIRECTORY_OPTIONS, FILE_OPTIONS, FileSet, Refused
+from ansible_collections.ecommerce.fleet.plugins.module_utils.file_set import (
+    DIRECTORY_OPTIONS,
+    FILE_OPTIONS,
+    FileSet,
+    RefusedError,
+)
 
 ACTIVATION_SECONDS = 90
 LOG_TAIL = 4096
@@ -155,7 +161,7 @@ def probe(module, seconds=None):
     def accept(status, text):
         if wanted["contains"] in text:
             return None
-        return "it answered %s without '%s'" % (status, wanted["contains"])
+        return wanted["otherwise"] or "it answered %s without '%s'" % (status, wanted["contains"])
 
     deadline = time.time() + (wanted["timeout_seconds"] if seconds is None else seconds)
     return http_probe.wait("127.0.0.1", wanted["port"], wanted["path"], accept, deadline)
@@ -171,11 +177,17 @@ def bring_into_effect(module, files):
     files.restore()
     again = activate(module)
     module.fail_json(
-        msg="The new %s was written but did not come into effect: %s.%s %s" % (
-            module.params["subject"], trouble, "\n" + said + "\n" if said else "",
-            "The files from before were put back and are in use." if again is None
-            else "The files from before were put back, but activating them failed too: %s." % again),
-        restored=again is None)
+        msg="The new %s was written but did not come into effect: %s.%s %s"
+        % (
+            module.params["subject"],
+            trouble,
+            "\n" + said + "\n" if said else "",
+            "The files from before were put back and are in use."
+            if again is None
+            else "The files from before were put back, but activating them failed too: %s." % again,
+        ),
+        restored=again is None,
+    )
 
 
 def must_activate(module, rewritten):
@@ -195,11 +207,16 @@ def main():
             directories=dict(type="list", elements="dict", default=[], options=DIRECTORY_OPTIONS),
             activate=dict(type="list", elements="list", default=[]),
             activate_for=dict(type="list", elements="path", default=[]),
-            probe=dict(type="dict", options=dict(
-                port=dict(type="int", required=True),
-                path=dict(type="str", default="/"),
-                contains=dict(type="str", default=""),
-                timeout_seconds=dict(type="int", default=10))),
+            probe=dict(
+                type="dict",
+                options=dict(
+                    port=dict(type="int", required=True),
+                    path=dict(type="str", default="/"),
+                    contains=dict(type="str", default=""),
+                    timeout_seconds=dict(type="int", default=10),
+                    otherwise=dict(type="str", default=""),
+                ),
+            ),
             log=dict(type="path"),
         ),
         supports_check_mode=True,
@@ -210,9 +227,12 @@ def main():
     try:
         changed = files.make_directories()
         files.validate()
-    except Refused as refusal:
-        module.fail_json(msg="The new %s is wrong, so nothing was changed. About %s: %s" % (
-            module.params["subject"], refusal.path, refusal.output), restored=False)
+    except RefusedError as refusal:
+        module.fail_json(
+            msg="The new %s is wrong, so nothing was changed. About %s: %s"
+            % (module.params["subject"], refusal.path, refusal.output),
+            restored=False,
+        )
     needed = must_activate(module, rewritten)
     if module.check_mode:
         files.discard()
@@ -221,8 +241,13 @@ def main():
         changed = files.swap() or changed or needed
         if needed:
             bring_into_effect(module, files)
-    module.exit_json(changed=changed, rewritten=rewritten, activated=needed and not module.check_mode, unvalidated=files.unvalidated,
-                     diff=files.diff())
+    module.exit_json(
+        changed=changed,
+        rewritten=rewritten,
+        activated=needed and not module.check_mode,
+        unvalidated=files.unvalidated,
+        diff=files.diff(),
+    )
 
 
 if __name__ == "__main__":

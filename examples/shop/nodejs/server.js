@@ -3,6 +3,7 @@
 
 const fs = require('fs');
 const http = require('http');
+const net = require('net');
 const os = require('os');
 const path = require('path');
 
@@ -70,7 +71,8 @@ process.on('SIGTERM', () => {
   if (draining) return;
   draining = true;
   log('draining', { signal: 'SIGTERM' });
-  server.close(() => {
+  // http.Server's own close() would also cut idle connections, on which the proxy may be sending at this moment.
+  net.Server.prototype.close.call(server, () => {
     log('stopped');
     process.exit(0);
   });

@@ -1,5 +1,6 @@
-"""The sample shop on Python, standard library only (3.7+). Listens on 127.0.0.1:$PORT; says what it does as JSON lines on standard output."""
+"""The sample shop on Python, standard library only (3.7+). Listens on 127.0.0.1:$PORT; logs JSON lines to standard output."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -24,7 +25,12 @@ PAGE = (HERE / "page.html").read_text(encoding="utf-8").replace("{{version}}", V
 
 
 def log(event: str, **details: object) -> None:
-    line = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "event": event, "version": VERSION, "pid": os.getpid()}
+    line = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "event": event,
+        "version": VERSION,
+        "pid": os.getpid(),
+    }
     print(json.dumps({**line, **details}), flush=True)
 
 
@@ -76,10 +82,9 @@ class Handler(BaseHTTPRequestHandler):
             self.server.connections[self] = busy
 
     def close(self) -> None:
-        try:
+        # The other side may be faster.
+        with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was faster
 
     def do_GET(self) -> None:
         self.mark(True)
