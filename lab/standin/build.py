@@ -13,7 +13,7 @@ from lab.standin.cache import build_once, digest, remove_tree
 from lab.standin.debian import Debian
 from lab.standin.keys import signing_key
 from lab.standin.packages import load_packages
-from lab.standin.repository import build_repository, switch_state
+from lab.standin.repository import Build, all_builds, build_repository, signed_packages, switch_state
 from lab.standin.userland import fill_database
 
 System = Literal["al2", "al2023"]
@@ -26,25 +26,28 @@ def base_image(os: System, cache: Path, progress: Progress) -> Path:
 
     Raises LabError (no root, missing tools, package sources out of reach, disk full) with what to do next.
     """
-    packages_root = repository(os, cache, progress)
-    recipe = [HERE / "files/common", HERE / f"files/{os}", HERE / "amazon.py", HERE / "userland.py", HERE / "userland.toml", HERE / "rpms.py"]
+    _known(os)
+    key = signing_key(cache)
+    preinstalled = [Build(package, os, update=False) for package in load_packages(os) if os in package.preinstalled]
+    parts = [build.digest(debian.recipe(), key) for build in preinstalled]
+    recipe = [HERE / "files/common", HERE / f"files/{os}", *(HERE / name for name in ("amazon.py", "userland.py", "userland.toml"))]
 
     def make(folder: Path) -> None:
         source = _programs(cache, progress)
+        packages = signed_packages(preinstalled, source, debian.recipe(), key, cache / "packages", progress)
         progress(f"making the {os} stand-in")
         root, work = folder / "root", folder / "work"
         work.mkdir()
         run(["cp", "-a", "--reflink=auto", source.root, root], timeout=300)
-        taken = set(source.matching([name for package in preinstalled for name in package.debian])) & set(debian.package_files(source.root))
         owned = debian.package_files(source.root)
-        recipe_paths = amazon.make_amazon(os, root, signing_key(cache).public, owned)
-        progress(f"entering the {os} stand-in's files into its rpm database")
-        fill_database(os, root, source, taken, recipe_paths, work)
-        amazon.install(root, [next((packages_root / "packages").glob(f"{p.name}-[0-9]*-{p.released(os)}.*.rpm")) for p in preinstalled])
+        laid = amazon.make_amazon(os, root, key.public, owned)
+        progress(f"entering the files of the {os} stand-in into its rpm database")
+        taken = set(source.matching([name for build in preinstalled for name in build.package.debian])) & set(owned)
+        fill_database(os, root, source, taken, laid, work)
+        amazon.install(root, list(packages.values()))
         remove_tree(work)
 
-    preinstalled = [package for package in load_packages(os) if os in package.preinstalled]
-    return build_once(cache / "base", os, digest([packages_root.name, *recipe]), make) / "root"
+    return build_once(cache / "base", os, digest([*parts, *recipe]), make) / "root"
 
 
 def repository(os: System, cache: Path, progress: Progress) -> Path:
@@ -52,16 +55,22 @@ def repository(os: System, cache: Path, progress: Progress) -> Path:
 
     The cache's copy is shared by all labs of this machine; a lab that publishes advisories serves a `lab_repository` of its own.
     """
+    _known(os)
+    key = signing_key(cache)
+    builds = all_builds(os, load_packages(os))
+
+    def make(folder: Path) -> None:
+        packages = signed_packages(builds, _programs(cache, progress), debian.recipe(), key, cache / "packages", progress)
+        build_repository(os, packages, key, folder, progress)
+
+    parts = [build.digest(debian.recipe(), key) for build in builds]
+    return build_once(cache / "repository", os, digest([*parts, HERE / "repository.py"]), make)
+
+
+def _known(os: str) -> None:
     if os not in get_args(System):
         raise LabError(f"there is no stand-in for '{os}'", hint=f"use one of: {', '.join(get_args(System))}")
     debian.need_tools("mmdebstrap", "apt-get", "dpkg-deb", "rpmbuild", "rpmsign", "createrepo_c", "modifyrepo_c", "gpg")
-    key = signing_key(cache)
-    sources = [HERE / name for name in ("packages", "agents", "packages.py", "repository.py", "rpms.py")]
-
-    def make(folder: Path) -> None:
-        build_repository(os, load_packages(os), _programs(cache, progress), key, folder, progress)
-
-    return build_once(cache / "repository", os, digest([os, key.public, debian.recipe(), *sources]), make)
 
 
 def lab_repository(os: System, cache: Path, target: Path, progress: Progress) -> Path:

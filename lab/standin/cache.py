@@ -47,24 +47,32 @@ def build_once(folder: Path, name: str, key: str, make: Callable[[Path], None]) 
         os.utime(target)
         return target
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / f".{name}.lock"):
-            if target.is_dir():
-                return target
-            for stale in folder.glob(f"{BUILDING}{name}-*"):
-                remove_tree(stale)
-            building = folder / f"{BUILDING}{name}-{os.getpid()}"
-            building.mkdir()
-            try:
-                make(building)
-                building.rename(target)
-            except BaseException:
-                remove_tree(building)
-                raise
-            _remove_superseded(folder, name, target)
+        with locked(folder / f".{name}.lock"):
+            if not target.is_dir():
+                with building_folder(folder, name) as building:
+                    make(building)
+                    building.rename(target)
+                _remove_superseded(folder, name, target)
     except OSError as error:
         raise _explained(error, target) from error
     return target
+
+
+@contextmanager
+def building_folder(folder: Path, name: str) -> Iterator[Path]:
+    """A new directory `folder`/.building-`name`-<pid>, removed at the end unless renamed; those of killed processes are removed first.
+
+    The caller holds the lock of `name`.
+    """
+    for stale in folder.glob(f"{BUILDING}{name}-*"):
+        remove_tree(stale)
+    building = folder / f"{BUILDING}{name}-{os.getpid()}"
+    building.mkdir()
+    try:
+        yield building
+    finally:
+        if building.exists():
+            remove_tree(building)
 
 
 def remove_tree(path: Path) -> None:
@@ -77,7 +85,9 @@ def remove_tree(path: Path) -> None:
 
 
 @contextmanager
-def _locked(file: Path) -> Iterator[None]:
+def locked(file: Path) -> Iterator[None]:
+    """Holds an exclusive lock on `file` (made when missing, with its directory): between processes and between threads."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.run import run
-from lab.standin.cache import build_once
+from lab.standin.cache import build_once, locked
 
 OWNER = "Stand-in package signing (this machine only)"
 
@@ -17,6 +19,15 @@ class SigningKey:
 
     home: Path
     public: str
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """For one process at a time; gpg's agent, which gpg starts, is ended at the end."""
+        with locked(self.home.parent / ".lock"):
+            try:
+                yield
+            finally:
+                run(["gpgconf", "--homedir", self.home, "--kill", "gpg-agent"], timeout=30)
 
 
 def signing_key(cache: Path) -> SigningKey:

@@ -24,7 +24,7 @@ LEFT_OUT = (
 """What is never taken from a Debian package: documentation, and how Debian starts and configures the program."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Package:
     """One RPM. Absent `version` and `release`: the Debian package's version, and `1` with the system's tag."""
 

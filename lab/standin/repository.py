@@ -7,54 +7,78 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from lab.errors import LabError
 from lab.run import run
 from lab.standin import rpms
+from lab.standin.cache import building_folder, digest, locked
 from lab.standin.debian import Debian
-from lab.standin.keys import OWNER, SigningKey
+from lab.standin.keys import SigningKey
 from lab.standin.packages import Package, debian_version, scriptlets, stage
 from lab.standin.rpms import Section
 from lab.standin.userland import RELEASE_VERSION
 
 Progress = Callable[[str], None]
-UPDATED_ON = datetime(2026, 1, 15, tzinfo=UTC)
+UPDATED_ON = "2026-01-15 00:00"
+HERE = Path(__file__).parent
 EPOCH = "1767571200"
 """2026-01-05, the day of the stand-in's release: file times in metadata, so that a rebuild gives the same."""
 
 
-def build_repository(system: str, packages: list[Package], debian: Debian, key: SigningKey, target: Path, progress: Progress) -> None:
-    """Builds and signs all packages of `system`, and both states of its repositories, into `target`."""
-    work, pool = target / ".work", target / "packages"
-    builds = [(package, False) for package in packages] + [(package, True) for package in packages if system in package.updated_by]
-    progress(f"building {len(builds)} packages for {system}")
+@dataclass(frozen=True)
+class Build:
+    """One RPM to be had: a package on a system; `update`: the build that the security update brings."""
 
-    def one(build: tuple[Package, bool]) -> Path:
-        package, update = build
-        return build_package(package, system, debian, work / f"{package.name}-{update}", pool, update=update)
+    package: Package
+    system: str
+    update: bool
 
-    with ThreadPoolExecutor(max_workers=2) as executor:
-        made = dict(zip(((package.name, update) for package, update in builds), executor.map(one, builds), strict=True))
-    progress(f"signing the packages of {system} and making its repositories")
-    rpms.sign(made.values(), key)
-    shutil.rmtree(work)
+    def digest(self, debian_recipe: str, key: SigningKey) -> str:
+        """Of all that the RPM is made of."""
+        code = [HERE / name for name in ("packages.py", "rpms.py")]
+        return digest([self.package.folder, self.system, str(self.update), debian_recipe, key.public, *code])
+
+
+def all_builds(system: str, packages: list[Package]) -> list[Build]:
+    """What the repositories of `system` hold."""
+    updated = [package for package in packages if system in package.updated_by]
+    return [*(Build(package, system, False) for package in packages), *(Build(package, system, True) for package in updated)]
+
+
+def signed_packages(builds: list[Build], debian: Debian, recipe: str, key: SigningKey, cache: Path, progress: Progress) -> dict[Build, Path]:
+    """Each build → its signed RPM in the cache: only those whose parts have changed are built."""
+    with locked(cache / ".packages.lock"):
+        found = {build: cache / build.digest(recipe, key) for build in builds}
+        missing = [build for build, folder in found.items() if not folder.is_dir()]
+        if missing:
+            progress(f"building {len(missing)} packages for {missing[0].system}")
+            with building_folder(cache, "packages") as work, ThreadPoolExecutor(max_workers=2) as executor:
+                folders = [work / str(number) for number in range(len(missing))]
+                made = list(executor.map(lambda build, folder: build_package(build, debian, folder), missing, folders))
+                rpms.sign(made, key)
+                for build, file in zip(missing, made, strict=True):
+                    file.parent.rename(found[build])
+        return {build: next(folder.glob("*.rpm")) for build, folder in found.items()}
+
+
+def build_repository(system: str, made: dict[Build, Path], key: SigningKey, target: Path, progress: Progress) -> None:
+    """Lays out both states of the repositories of `system` in `target`."""
+    progress(f"making the repositories of {system}")
+    names = sorted({build.package.in_repository(system) for build in made})
     for state in ("base", "updated"):
-        for repository in sorted({package.in_repository(system) for package in packages}):
-            here = [package for package in packages if package.in_repository(system) == repository]
-            files = [made[package.name, False] for package in here]
-            updates = [package for package in here if system in package.updated_by] if state == "updated" else []
-            files += [made[package.name, True] for package in updates]
-            folder = target / ".states" / state / _place(system, repository)
-            _make_metadata(folder, files, [(package, made[package.name, True]) for package in updates], system, key)
+        for name in names:
+            here = {build: file for build, file in made.items() if build.package.in_repository(system) == name}
+            here = {build: file for build, file in here.items() if state == "updated" or not build.update}
+            _make_metadata(target / ".states" / state / _place(system, name), here, key)
         if system == "al2023":
             (target / ".states" / state / "core/latest").symlink_to(RELEASE_VERSION[system])
     (target / ".current").symlink_to(".states/base")
-    for top in sorted({package.in_repository(system).split("/")[0] for package in packages}):
+    for top in sorted({name.split("/")[0] for name in names}):
         (target / top).symlink_to(f".current/{top}")
 
 
@@ -63,8 +87,9 @@ def _place(system: str, repository: str) -> str:
     return f"{repository}/{RELEASE_VERSION[system]}" if system == "al2023" else repository
 
 
-def build_package(package: Package, system: str, debian: Debian, work: Path, target: Path, *, update: bool = False) -> Path:
-    """Builds one package; returns the unsigned RPM in `target`."""
+def build_package(build: Build, debian: Debian, work: Path) -> Path:
+    """Builds one package; returns the unsigned RPM, alone in its folder below `work`."""
+    package, system = build.package, build.system
     root = work / "root"
     root.mkdir(parents=True)
     stage(package, system, debian, root)
@@ -74,7 +99,7 @@ def build_package(package: Package, system: str, debian: Debian, work: Path, tar
     section = Section(
         name=package.name,
         version=version,
-        release=package.released(system, update),
+        release=package.released(system, build.update),
         summary=package.summary,
         license=package.license,
         files=tuple(_line(package, root, path) for path in owned),
@@ -84,9 +109,7 @@ def build_package(package: Package, system: str, debian: Debian, work: Path, tar
     )
     noarch = not package.debian
     rpms.build(rpms.spec([section], payload="w3.zstdio", noarch=noarch), root, work / "build", work / "made")
-    made = next((work / "made").rglob("*.rpm"))
-    target.mkdir(parents=True, exist_ok=True)
-    return made.rename(target / made.name)
+    return next((work / "made").rglob("*.rpm"))
 
 
 def _is_folder(path: Path) -> bool:
@@ -107,38 +130,51 @@ def _line(package: Package, root: Path, path: Path) -> str:
     return rpms.file_line(root, path, owner, config=config)
 
 
-def _make_metadata(folder: Path, files: Iterable[Path], updates: list[tuple[Package, Path]], system: str, key: SigningKey) -> None:
+def _make_metadata(folder: Path, made: dict[Build, Path], key: SigningKey) -> None:
     (folder / "Packages").mkdir(parents=True)
-    for file in files:
+    for file in made.values():
         os.link(file, folder / "Packages" / file.name)
     run(["createrepo_c", "--quiet", "--no-database", "--revision", EPOCH, folder], timeout=120)
+    updates = {build: file for build, file in made.items() if build.update}
     if updates:
         info = folder / "updateinfo.xml"
-        info.write_text(updateinfo(updates, system))
+        info.write_text(updateinfo(updates))
         run(["modifyrepo_c", "--mdtype=updateinfo", info, folder / "repodata"], timeout=60)
         info.unlink()
-    gpg = ["gpg", "--batch", "--homedir", key.home, "--local-user", OWNER, "--armor", "--detach-sign"]
-    run([*gpg, folder / "repodata/repomd.xml"], timeout=60)
+    rpms.sign_detached(folder / "repodata/repomd.xml", key)
 
 
-def updateinfo(updates: list[tuple[Package, Path]], system: str) -> str:
+def updateinfo(updates: dict[Build, Path]) -> str:
     """The advisories of the updated packages, as in Amazon's updateinfo.xml (one advisory for all packages with the same identifier)."""
-    advisories: dict[str, list[str]] = {}
-    for package, file in updates:
+    root = ElementTree.Element("updates")
+    packages: dict[str, ElementTree.Element] = {}
+    for build, file in updates.items():
+        advisory = build.package.updated_by[build.system]
+        if advisory not in packages:
+            packages[advisory] = _advisory(root, advisory, build.system)
         version, release, arch = _parts(file)
-        entry = f'<package name="{package.name}" version="{version}" release="{release}" epoch="0" arch="{arch}"><filename>Packages/{file.name}</filename>'
-        entry += f'<sum type="sha256">{hashlib.sha256(file.read_bytes()).hexdigest()}</sum></package>'
-        advisories.setdefault(package.updated_by[system], []).append(entry)
+        names = {"name": build.package.name, "version": version, "release": release, "epoch": "0", "arch": arch}
+        entry = ElementTree.SubElement(packages[advisory], "package", names)
+        ElementTree.SubElement(entry, "filename").text = f"Packages/{file.name}"
+        ElementTree.SubElement(entry, "sum", {"type": "sha256"}).text = hashlib.sha256(file.read_bytes()).hexdigest()
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _advisory(root: ElementTree.Element, advisory: str, system: str) -> ElementTree.Element:
+    """Adds an advisory without packages; returns the collection that takes them."""
     name = "Amazon Linux 2" if system == "al2" else "Amazon Linux 2023"
-    updates_xml = "".join(
-        f'<update author="standin" from="standin" status="final" type="security" version="1.4"><id>{advisory}</id>'
-        f"<title>{name} - {advisory}: important priority package update</title>"
-        f'<issued date="{UPDATED_ON:%Y-%m-%d %H:%M}"/><updated date="{UPDATED_ON:%Y-%m-%d %H:%M}"/><severity>important</severity>'
-        "<description>A rebuild that stands in for a security update. It fixes nothing: it shows how one reaches the fleet.</description>"
-        f'<references/><pkglist><collection short="{system}"><name>{name}</name>{"".join(entries)}</collection></pkglist></update>'
-        for advisory, entries in advisories.items()
-    )
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<updates>{updates_xml}</updates>\n'
+    attributes = {"author": "standin", "from": "standin", "status": "final", "type": "security", "version": "1.4"}
+    update = ElementTree.SubElement(root, "update", attributes)
+    ElementTree.SubElement(update, "id").text = advisory
+    ElementTree.SubElement(update, "title").text = f"{name} - {advisory}: important priority package update"
+    for kind in ("issued", "updated"):
+        ElementTree.SubElement(update, kind, {"date": UPDATED_ON})
+    ElementTree.SubElement(update, "severity").text = "Important"
+    ElementTree.SubElement(update, "description").text = "A rebuild in place of a security update: it fixes nothing, it shows how one reaches the fleet."
+    ElementTree.SubElement(update, "references")
+    collection = ElementTree.SubElement(ElementTree.SubElement(update, "pkglist"), "collection", {"short": system})
+    ElementTree.SubElement(collection, "name").text = name
+    return collection
 
 
 def _parts(file: Path) -> tuple[str, str, str]:

@@ -101,5 +101,11 @@ def sign(packages: Iterable[Path], key: SigningKey) -> None:
     """Signs packages in place."""
     defines = ["--define", f"_gpg_name {OWNER}", "--define", f"_gpg_path {key.home}", "--define", "__gpg /usr/bin/gpg"]
     environment = {**os.environ, "GNUPGHOME": str(key.home), "LC_ALL": "C.UTF-8"}
-    run(["rpmsign", *defines, "--addsign", *packages], timeout=300, env=environment)
-    run(["gpgconf", "--homedir", key.home, "--kill", "gpg-agent"], timeout=30)
+    with key.in_use():
+        run(["rpmsign", *defines, "--addsign", *packages], timeout=300, env=environment)
+
+
+def sign_detached(file: Path, key: SigningKey) -> None:
+    """Signs any file: the armoured signature lies beside it as `.asc`."""
+    with key.in_use():
+        run(["gpg", "--batch", "--homedir", key.home, "--local-user", OWNER, "--armor", "--detach-sign", file], timeout=60)
