@@ -68,7 +68,7 @@ class Gate:
         code = "NotImplemented" if call.style == "s3" else "UnsupportedOperation"
         status = HTTPStatus.NOT_IMPLEMENTED if call.style == "s3" else HTTPStatus.BAD_REQUEST
         if not allowed(call.service, call.action):
-            message = f"The lab does not do {call.service}:{call.action}; what it does is listed in lab.cloud.allow.py."
+            message = f"The lab does not do {call.service}:{call.action}; what it does is listed in lab/cloud/allow.py."
             return status, code, message
         if call.region not in KNOWN_REGIONS:
             return status, code, f"The lab has the regions {' and '.join(REGIONS)}, not {call.region}."

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from urllib.parse import parse_qs
 
 Style = Literal["json", "cbor", "query", "ec2", "s3", "rest"]
+XML_SERVICES = ("cloudfront", "route53")
+"""REST services beside S3 whose errors are XML, in the shape of the query protocol."""
 LARGEST_FORM_BYTES = 10 * 1024 * 1024
 
 _CREDENTIAL = re.compile(r"Credential=([^/\s,]+)/(\d{8})/([^/\s]*)/([^/\s]+)/aws4_request")
@@ -74,7 +76,7 @@ def _action(environ: dict[str, Any], query: Mapping[str, list[str]], service: st
     if "Action" in form or "Action" in query:
         name = (form.get("Action") or query["Action"])[0]
         return ("ec2" if service == "ec2" else "query"), name
-    return "rest", _rest_operation(environ, service)
+    return ("query" if service in XML_SERVICES else "rest"), _rest_operation(environ, service)
 
 
 def _form(environ: dict[str, Any]) -> Mapping[str, list[str]]:

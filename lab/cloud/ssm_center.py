@@ -54,6 +54,7 @@ class Center:
         self._changed = threading.Condition()
         self._managed: dict[str, Managed] = {}
         self._commands: dict[str, Command] = {}
+        self._polls: dict[str, int] = {}
 
     def register(self, instance_id: str, information: Mapping[str, Any]) -> None:
         """An agent's UpdateInstanceInformation: the first one and every heartbeat."""
@@ -96,11 +97,18 @@ class Center:
             self._changed.notify_all()
 
     def messages(self, instance_id: str, wait_seconds: float = LONGEST_POLL_SECONDS) -> list[Message]:
-        """What an agent has to do; waits until there is something or the time is over."""
+        """What an agent has to do; waits until there is something or the time is over.
+
+        Only the latest poll of an instance gets messages: an earlier one is of an agent that has gone without saying so.
+        """
         end = time.monotonic() + wait_seconds
         with self._changed:
             self._seen(instance_id)
+            poll = self._polls[instance_id] = self._polls.get(instance_id, 0) + 1
+            self._changed.notify_all()
             while True:
+                if self._polls[instance_id] != poll:
+                    return []
                 self._advance()
                 found = [m for c in self._commands.values() if (m := self._message(c, instance_id))]
                 left = end - time.monotonic()

@@ -209,7 +209,7 @@ class Command:
                 invocation.status = CANCELLED
             elif invocation.status != CANCELLING:
                 invocation.status = CANCELLING
-                invocation.cancel_message = new_message_id[invocation.instance_id]
+                invocation.cancel_message, invocation.visible_at = new_message_id[invocation.instance_id], 0.0
 
 
 def _fill(step: StepResult, reported: Mapping[str, Any]) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import yaml
 
 LARGEST_CONTENT_BYTES = 64 * 1024
-TOP_LEVEL = {"schemaVersion", "description", "parameters", "mainSteps", "variables"}
+TOP_LEVEL = {"schemaVersion", "description", "parameters", "mainSteps"}
 STEP_FIELDS = {"action", "name", "inputs", "precondition"}
+PARAMETER_STORE = re.compile(r"\{\{\s*ssm(-secure)?:")
 STEP_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 PARAMETER_NAME = re.compile(r"[A-Za-z0-9]{1,64}")
 PARAMETER_TYPES = {"String", "StringList", "Integer", "Boolean", "StringMap", "MapList"}
@@ -110,6 +111,10 @@ def validate(data: Mapping[str, Any]) -> None:
         raise DocumentError("parameters is not a mapping.")
     for name, parameter in parameters.items():
         _validate_parameter(name, parameter)
+    if PARAMETER_STORE.search(json.dumps(data, default=str)):
+        raise DocumentError(
+            "The lab does not resolve {{ssm:…}} references: pass the value as a parameter of the command."
+        )
     steps = data.get("mainSteps")
     if not isinstance(steps, list) or not steps:
         raise DocumentError("mainSteps is missing or empty.")
@@ -203,6 +208,8 @@ def resolve_parameters(data: Mapping[str, Any], given: Mapping[str, Sequence[str
     declared: Mapping[str, Any] = data.get("parameters") or {}
     if unknown := set(given) - set(declared):
         raise ParameterError(f"Parameter {sorted(unknown)[0]} is not defined in the document.")
+    if any(PARAMETER_STORE.search(text) for texts in given.values() for text in texts):
+        raise ParameterError("The lab does not resolve {{ssm:…}} references: pass the value itself.")
     values = {}
     for name, parameter in declared.items():
         if name in given:
