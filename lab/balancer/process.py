@@ -34,6 +34,8 @@ class Balancer:
         self._process: subprocess.Popen[bytes] | None = None
         self._plan: Plan | None = None
         self._servers: dict[str, dict[str, Server]] = {}
+        self.leftovers = False
+        """Whether servers that should be gone still have connections; the next `apply` tries again."""
 
     @property
     def running(self) -> bool:
@@ -50,7 +52,7 @@ class Balancer:
             self._reload()
         else:
             self._start()
-        self._plan = plan
+        self._plan, self.leftovers = plan, False
         self._servers = {pool.name: {s.name: s for s in servers.get(pool.name, ())} for pool in plan.pools}
 
     def disconnect(self, pool: str, server: str) -> None:
@@ -126,6 +128,7 @@ class Balancer:
         return next((line for line in lines if line.startswith("Pid: ")), None)
 
     def _change_servers(self, plan: Plan, servers: Servers) -> None:
+        self.leftovers = False
         for pool in plan.pools:
             known = self._servers.setdefault(pool.name, {})
             wanted = {s.name: s for s in servers.get(pool.name, ())}
@@ -160,6 +163,7 @@ class Balancer:
             del known[name]
         else:
             known[name] = Server(name, known[name].address, known[name].port, "maint")
+            self.leftovers = True
 
     def _command(self, command: str) -> str:
         """One line to HAProxy's runtime API; returns its answer."""

@@ -20,6 +20,8 @@ log = logging.getLogger("lab.ec2")
 
 SERVER_ERROR = "Server.InternalError"
 SHUTDOWN = "Client.InstanceInitiatedShutdown"
+CHECK_SECONDS = 3.0
+"""How often a machine that answers is asked again; one that boots is asked at every pass."""
 SILENCE_SECONDS = 10.0
 """How long a machine that had answered may be silent before its reachability check fails."""
 BOOT_CHECK_SECONDS, STATUS_CHECK_SECONDS = 0.5, 3.0
@@ -106,12 +108,12 @@ class Machines:
             self._shut_down_inside(instance)
         elif not machine.running:
             instance.reachability = "failed"  # its kernel has crashed, as it were: EC2 leaves it running, impaired
-        else:
+        elif instance.reachability != "passed" or self._since_answer(instance) > CHECK_SECONDS:
             key = ("status", instance.id)
-            pause = STATUS_CHECK_SECONDS if instance.reachability == "passed" else BOOT_CHECK_SECONDS
-            actions.start(
-                key, lambda: machine.booted, lambda ok: self._reached(instance, answered=ok), lambda _: None, pause=pause
-            )
+            actions.start(key, lambda: machine.booted, lambda ok: self._reached(instance, answered=ok), lambda _: None)
+
+    def _since_answer(self, instance: LabInstance) -> float:
+        return time.monotonic() - self._answered.get(instance.id, 0.0)
 
     def _shut_down_inside(self, instance: LabInstance) -> None:
         """InstanceInitiatedShutdownBehavior says what `poweroff` on the machine means."""
@@ -134,11 +136,10 @@ class Machines:
 
     def _reached(self, instance: LabInstance, *, answered: bool) -> None:
         """`initializing` until the machine answers once, `failed` when it has stopped answering."""
-        now = time.monotonic()
         if answered:
-            self._answered[instance.id] = now
+            self._answered[instance.id] = time.monotonic()
             instance.reachability = "passed"
-        elif instance.reachability == "passed" and now - self._answered[instance.id] > SILENCE_SECONDS:
+        elif instance.reachability == "passed" and self._since_answer(instance) > SILENCE_SECONDS:
             instance.reachability = "failed"
 
     def _end(self, instance: LabInstance, machine: Machine | None, actions: Actions, final: str) -> None:

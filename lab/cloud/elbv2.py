@@ -69,6 +69,11 @@ class LabELBv2Backend(ELBv2Backend):
         elbv2_limits.check_load_balancer_attributes(attrs)
         return super().modify_load_balancer_attributes(arn, attrs)
 
+    def set_ip_address_type(self, arn: str, ip_type: str) -> None:
+        if ip_type != "ipv4":
+            raise RefusedError("IPv6 (the lab's wire is IPv4).")
+        super().set_ip_address_type(arn, ip_type)
+
     def create_target_group(self, name: str, **kwargs: Any) -> Any:
         elbv2_limits.check_target_group(kwargs)
         group = super().create_target_group(name, **kwargs)

@@ -86,7 +86,8 @@ class Balancers:
         plan = plan_of(record, backend, self._settings.balancers_dir / "certificates" / name)
         servers = {pool_name(g.arn): tuple(self._servers(g)) for g in _groups(record, backend)}
         wanted = (plan, servers)
-        if wanted == self._applied.get(record.arn) and (balancer.running or not plan.listeners):
+        settled = wanted == self._applied.get(record.arn) and balancer.running and not balancer.leftovers
+        if settled:
             return
 
         def done(_: None) -> None:

@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked += 1
         if self.path.startswith("/slow"):
-            time.sleep(1)
+            time.sleep(1.5)
         if self.path.startswith("/hang-up"):
             self.close_connection = True
             self.connection.close()
