@@ -19,6 +19,8 @@ REGISTRATION_CHECKS = (
     "Connectivity to ec2messages endpoint",
 )
 """The checks of `ssm-cli get-diagnostics` (SSM Agent 3.1.501.0 or later) without which Systems Manager can't manage the host."""
+IF_MADE = ("Registration", "Hybrid instance registration")
+"""Checks that only some agents make, or skip; they must not have failed."""
 
 
 def registration_faults(diagnostics):
@@ -36,6 +38,9 @@ def registration_faults(diagnostics):
         entry = made.get(name, {"Status": "not made", "Note": "the agent knows no such check"})
         if entry["Status"] != "Success":
             faults.append("{0}: {1} ({2})".format(name, entry["Status"], entry.get("Note", "")))
+    for name in IF_MADE:
+        if made.get(name, {}).get("Status") == "Failed":
+            faults.append("{0}: Failed ({1})".format(name, made[name].get("Note", "")))
     return faults
 
 

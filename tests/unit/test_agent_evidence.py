@@ -48,6 +48,14 @@ def test_a_check_that_was_not_made_proves_nothing() -> None:
     assert len(faults) == len(REGISTRATION_CHECKS)
 
 
+def test_a_check_that_only_some_agents_make_counts_when_it_failed() -> None:
+    said = json.loads(diagnostics())
+    said["DiagnosticsOutput"].append({"Check": "Hybrid instance registration", "Status": "Skipped", "Note": "none"})
+    assert registration_faults(json.dumps(said)) == []
+    said["DiagnosticsOutput"].append({"Check": "Registration", "Status": "Failed", "Note": "AccessDenied"})
+    assert registration_faults(json.dumps(said)) == ["Registration: Failed (AccessDenied)"]
+
+
 @pytest.mark.parametrize("text", ["", "usage: ssm-cli", "[]", "{}"])
 def test_anything_but_the_diagnostics_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
