@@ -11,6 +11,9 @@ from pathlib import Path
 
 from lab.settings import Settings
 
+LISTEN = "0A"
+"""A socket's state in /proc/<pid>/net/tcp."""
+
 
 def alive(pid: int) -> bool:
     """Whether the process exists and is not a zombie."""
@@ -37,6 +40,18 @@ def children(pid: int) -> list[int]:
         return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether anything listens on a TCP port in the network namespace of the process."""
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+        except OSError:
+            continue
+        if any(local.endswith(f":{port:04X}") and state == LISTEN for _, local, _, state, *_ in map(str.split, lines)):
+            return True
+    return False
 
 
 def in_lab(settings: Settings, pid: int) -> bool:
