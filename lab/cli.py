@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(settings: Settings, arguments: Any) -> int:
-    host.require_linux()
+    _check_host()
     from dataclasses import replace  # noqa: PLC0415
 
     from lab import lifecycle  # noqa: PLC0415 - imports what exists on Linux only
@@ -100,7 +100,7 @@ def _up(settings: Settings, arguments: Any) -> int:
 
 
 def _down(settings: Settings, arguments: Any) -> int:
-    host.require_linux()
+    _check_host()
     from lab import lifecycle  # noqa: PLC0415
 
     lifecycle.down(settings, _progress(), purge=arguments.purge)
@@ -130,6 +130,7 @@ def _run(settings: Settings, arguments: Any) -> int:
 
 
 def _shell(settings: Settings, arguments: Any) -> int:
+    _require_up(settings)
     shell = os.environ.get("SHELL") or "/bin/sh"
     print(f"Inside lab {settings.name!r}: AWS is {settings.endpoint}. Leave with `exit`.", file=sys.stderr)
     return _become(settings, [shell, "-i"])

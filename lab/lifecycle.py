@@ -27,9 +27,9 @@ MARK = "this-is-a-lab"
 
 
 def up(settings: Settings, progress: Progress) -> status.Daemon:
-    """Starts the lab and returns once it is ready. A ready one is left as it is; what a killed one left is removed first."""
-    host.require_linux()
-    host.require_root()
+    """Starts the lab and returns once it is ready. A ready one is left as it is; what a killed one left is removed first.
+
+    Needs root on Linux (`host.require_linux`, `host.require_root`)."""
     host.require_programs()
     host.require_overlayfs()
     with _alone(settings):
@@ -55,8 +55,6 @@ def up(settings: Settings, progress: Progress) -> status.Daemon:
 
 def down(settings: Settings, progress: Progress, *, purge: bool = False) -> None:
     """Stops the lab and removes all that it has made; with `purge` the cache too. A lab that is not there is no error."""
-    host.require_linux()
-    host.require_root()
     if processes.in_lab(settings, os.getpid()):
         raise LabError(
             "This command runs inside the lab, which it would stop", hint="Leave `lab shell` or `lab run` first."
