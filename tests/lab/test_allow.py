@@ -27,7 +27,7 @@ FOREIGN = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYAA", N
 LAB = (ACCESS_KEY, SECRET_KEY, None)
 
 # One read that the lab answers and one call that it does not do, per protocol: JSON, query, EC2 query, REST with XML, CBOR or JSON.
-SERVICES = {
+SERVICES: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
     "ssm": ("list_documents", {}, "describe_sessions", {"State": "Active"}),
     "autoscaling": ("describe_auto_scaling_groups", {}, "start_instance_refresh", {"AutoScalingGroupName": "a"}),
     "ec2": ("describe_instances", {}, "create_nat_gateway", {"SubnetId": "subnet-1"}),
@@ -35,7 +35,7 @@ SERVICES = {
     "cloudwatch": ("list_metrics", {}, "describe_alarms", {}),
     "iam": ("list_roles", {}, "list_users", {}),
 }
-UNKNOWN_SERVICES = {
+UNKNOWN_SERVICES: dict[str, tuple[str, dict[str, Any]]] = {
     "lambda": ("list_functions", {}),
     "dynamodb": ("list_tables", {}),
     "route53": ("list_hosted_zones", {}),
@@ -169,7 +169,7 @@ def test_expired_credentials_are_refused(
 
     class Later(datetime):
         @classmethod
-        def now(cls, tz: Any = None) -> datetime:
+        def now(cls, tz: Any = None) -> Any:
             return later
 
     monkeypatch.setattr("lab.cloud.auth.datetime", Later)
@@ -222,7 +222,7 @@ def test_copying_is_told_from_putting_an_object(gate: tuple[str, Behind]) -> Non
 
 def test_every_call_on_the_list_is_one_of_aws() -> None:
     names = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
-    session = boto3.Session()
+    session: Any = boto3.Session()
     for service, actions in ALLOWED.items():
         if service == "ec2messages":
             continue

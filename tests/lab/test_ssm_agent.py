@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import tomllib
@@ -25,11 +26,9 @@ def agent() -> Iterator[ModuleType]:
     """The agent's package, as its programs import it."""
     sys.path.insert(0, str(LIBRARY))
     try:
-        import ssm_standin.agent
-        import ssm_standin.commands
-        import ssm_standin.worker
-
-        yield ssm_standin
+        for program in ("agent", "worker", "cli"):
+            importlib.import_module(f"ssm_standin.{program}")
+        yield importlib.import_module("ssm_standin")
     finally:
         sys.path.remove(str(LIBRARY))
 
