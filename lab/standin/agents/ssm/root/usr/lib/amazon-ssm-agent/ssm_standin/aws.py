@@ -20,6 +20,8 @@ CALL_TIMEOUT_SECONDS = 40
 RENEW_BEFORE_SECONDS = 300
 TARGETS = {"ssm": "AmazonSSM", "ec2messages": "EC2WindowsMessageDeliveryService"}
 
+OCTETS = {"Content-Type": "binary/octet-stream"}
+
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -95,7 +97,7 @@ class Client:
         return dict(json.loads(answer)) if answer.strip() else {}
 
     def put_object(self, bucket: str, key: str, body: bytes) -> None:
-        self._send("PUT", "s3", f"/{bucket}/{urllib.parse.quote(key, safe='/-_.~')}", {}, body)
+        self._send("PUT", "s3", f"/{bucket}/{urllib.parse.quote(key, safe='/-_.~')}", OCTETS, body)
 
     def _send(self, method: str, service: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
         url = self.endpoint(service) + path
