@@ -104,7 +104,7 @@ from typing import Any, NoReturn
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.ecommerce.fleet.plugins.module_utils import image_aws, image_plan
-from ansible_collections.ecommerce.fleet.plugins.module_utils.fleet_aws import WaitTimeout
+from ansible_collections.ecommerce.fleet.plugins.module_utils.fleet_aws import WaitTimeoutError
 
 try:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -214,7 +214,7 @@ def main() -> None:
             booted = True
             with test.host() as instance_id:
                 test.look(image, arn, instance_id)
-    except (image_plan.ImageError, WaitTimeout) as error:
+    except (image_plan.ImageError, WaitTimeoutError) as error:
         module.fail_json(
             msg=f"{doing}: {error}. It stays a candidate; nothing was published.", changed=booted, **test.result()
         )
