@@ -63,7 +63,7 @@ ROLE_POLICY = {
         {
             "Sid": "SystemsManager",
             "Effect": "Allow",
-            "Action": ["ssm:UpdateInstanceInformation", "ssm:PutInventory", "ssm:GetDocument", "ec2messages:*"],
+            "Action": ["ssm:UpdateInstanceInformation", "ssm:GetDocument", "ec2messages:*"],
             "Resource": "*",
         },
         {

@@ -11,16 +11,16 @@ REAL: Mapping[str, str] = {
     "ec2": """
         RunInstances StartInstances StopInstances RebootInstances TerminateInstances GetConsoleOutput
         DescribeInstances DescribeInstanceStatus DescribeInstanceAttribute ModifyInstanceAttribute ModifyInstanceMetadataOptions
-        DescribeInstanceTypes DescribeInstanceTypeOfferings DescribeInstanceCreditSpecifications DescribeTags CreateTags DeleteTags
-        CreateImage CopyImage DeregisterImage DescribeImages DescribeImageAttribute ModifyImageAttribute ResetImageAttribute
+        DescribeInstanceTypes DescribeInstanceTypeOfferings DescribeTags CreateTags DeleteTags
+        CreateImage CopyImage DeregisterImage DescribeImages DescribeImageAttribute ModifyImageAttribute
         EnableImageDeprecation DisableImageDeprecation
-        DescribeSnapshots DescribeSnapshotAttribute ModifySnapshotAttribute DeleteSnapshot DescribeVolumes DescribeVolumeStatus
+        DescribeSnapshots DescribeSnapshotAttribute ModifySnapshotAttribute DeleteSnapshot DescribeVolumes
         CreateLaunchTemplate CreateLaunchTemplateVersion ModifyLaunchTemplate DeleteLaunchTemplate
-        DescribeLaunchTemplates DescribeLaunchTemplateVersions GetLaunchTemplateData
+        DescribeLaunchTemplates DescribeLaunchTemplateVersions
         CreateKeyPair ImportKeyPair DeleteKeyPair DescribeKeyPairs
         AssociateIamInstanceProfile DisassociateIamInstanceProfile ReplaceIamInstanceProfileAssociation
         DescribeIamInstanceProfileAssociations GetEbsEncryptionByDefault
-        DescribeRegions DescribeAvailabilityZones DescribeAccountAttributes DescribeVpcs DescribeVpcAttribute DescribeSubnets
+        DescribeRegions DescribeAvailabilityZones DescribeVpcs DescribeVpcAttribute DescribeSubnets
         DescribeRouteTables DescribeInternetGateways DescribeNatGateways DescribeNetworkAcls DescribeNetworkInterfaces
         DescribeVpcEndpoints DescribeDhcpOptions DescribeAddresses DescribeSecurityGroups DescribeSecurityGroupRules
     """,
@@ -44,7 +44,7 @@ REAL: Mapping[str, str] = {
     "ssm": """
         SendCommand CancelCommand ListCommands ListCommandInvocations GetCommandInvocation DescribeInstanceInformation
         CreateDocument UpdateDocument UpdateDocumentDefaultVersion DeleteDocument GetDocument DescribeDocument ListDocuments
-        UpdateInstanceInformation PutInventory
+        UpdateInstanceInformation
         PutParameter GetParameter GetParameters GetParametersByPath GetParameterHistory DescribeParameters DeleteParameter
         DeleteParameters LabelParameterVersion UnlabelParameterVersion AddTagsToResource RemoveTagsFromResource ListTagsForResource
     """,
@@ -69,6 +69,10 @@ REAL: Mapping[str, str] = {
     "secretsmanager": """
         CreateSecret GetSecretValue PutSecretValue UpdateSecret DeleteSecret RestoreSecret DescribeSecret ListSecrets
         ListSecretVersionIds GetRandomPassword TagResource UntagResource
+    """,
+    "acm": """
+        ImportCertificate DeleteCertificate DescribeCertificate GetCertificate ListCertificates AddTagsToCertificate
+        RemoveTagsFromCertificate ListTagsForCertificate
     """,
     "sts": """
         GetCallerIdentity AssumeRole

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import threading
 import urllib.error
 import urllib.request
@@ -15,6 +17,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.core.responses import BaseResponse
+from moto.core.utils import camelcase_to_underscores
 from werkzeug.serving import make_server
 
 from lab.cloud import auth_keys
@@ -243,3 +247,29 @@ def test_issued_keys_say_where_they_are_from() -> None:
     issued = auth_keys.Keyring().issue("r", "s")
     assert issued.access_key_id.startswith("ASIAFLEETLAB")
     assert len(issued.access_key_id) == 20
+
+
+def test_moto_or_the_lab_implements_every_call_on_the_list() -> None:
+    modules = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
+    own = {
+        "ec2": ["ec2_responses"],
+        "ssm": ["ssm_responses"],
+        "autoscaling": ["autoscaling"],
+        "elasticloadbalancing": ["elbv2"],
+    }
+    for service, actions in ALLOWED.items():
+        if service == "ec2messages":
+            continue
+        places = [
+            f"moto.{modules.get(service, service)}.responses",
+            *(f"lab.cloud.{name}" for name in own.get(service, [])),
+        ]
+        methods: dict[str, Any] = {}
+        for place in places:
+            for found in vars(importlib.import_module(place)).values():
+                if isinstance(found, type) and issubclass(found, BaseResponse):
+                    methods |= {name: getattr(found, name) for name in dir(found) if not name.startswith("__")}
+        for action in actions - {"UpdateInstanceInformation"}:
+            method = methods.get(camelcase_to_underscores(action))
+            assert method is not None, f"{service}:{action}"
+            assert "NotImplementedError" not in inspect.getsource(method), f"{service}:{action}"
