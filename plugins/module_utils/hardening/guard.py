@@ -24,6 +24,12 @@ if MYPY:
 CHECKERS = {"sshd": ["sshd", "-t"], "sudo": ["visudo", "-c"]}
 DEFAULT_USER = "ec2-user"
 AGENT = "amazon-ssm-agent"
+AGENT_SETTLED_SECONDS = 10.0
+RELOAD_SECONDS = 5.0
+SSH_OPTIONS = [
+    "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "GlobalKnownHostsFile=/dev/null", "BatchMode=yes",
+    "LogLevel=ERROR", "ConnectTimeout=10",
+]  # fmt: skip
 
 
 def ways_in(host):
@@ -31,33 +37,46 @@ def ways_in(host):
     """Every way into the host that can be tried from here -> whether it works now.
 
     "SSH port N" answers; "SSH session of U": a new session opens, through the configuration and PAM stacks that are in place now, for a key
-    made for this; "sudo of U": root by it, without a terminal; "key of U": sshd finds an authorised key of the user;
+    made for this; "sudo of U": root by it, without a terminal or a password; "key of U": sshd finds an authorised key of the user;
     "Session Manager": its agent runs.
     """
-    ways = {}  # type: Dict[str, bool]
-    agent = host.system.run(["systemctl", "is-active", AGENT])
-    if agent.out.strip() in ("active", "inactive", "failed"):
-        ways["Session Manager"] = agent.out.strip() == "active"
+    ways = {"Session Manager": agent_runs(host)}
+    for user in people(host):
+        ways["sudo of " + user] = host.system.run(["runuser", "-u", user, "--", "sudo", "-n", "true"]).code == 0
     try:
         settings = effective(host)
-    except (NotApplicableError, HardeningError):
-        return ways
-    if host.system.run(["systemctl", "is-active", "sshd"]).out.strip() == "active":
         for port in settings.get("port", "22").split():
-            ways["SSH port " + port] = port_answers(int(port))
+            ways["SSH port " + port] = sshd_is_active(host) and port_answers(int(port))
         for user in people(host):
             ways["key of " + user] = has_key(host, user)
-            ways.update(session(host, user))
+            ways["SSH session of " + user] = session_opens(host, user)
+    except (NotApplicableError, HardeningError):
+        # No sshd, or one that can't read its configuration: no way in over SSH. What worked before counts as lost then.
+        return ways
     return ways
+
+
+def agent_runs(host):
+    # type: (Host) -> bool
+    """Whether Session Manager's agent runs and did not just start: one that fails and is started over and over is no way in."""
+    names = "ActiveState,ActiveEnterTimestampMonotonic"
+    done = host.system.run(["systemctl", "show", "-p", names, AGENT])
+    values = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
+    uptime = float((host.system.read("/proc/uptime") or "0").split()[0])
+    started = float(values.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+    return values.get("ActiveState") == "active" and uptime - started >= AGENT_SETTLED_SECONDS
+
+
+def sshd_is_active(host):
+    # type: (Host) -> bool
+    return host.system.run(["systemctl", "is-active", "sshd"]).out.strip() in ("active", "reloading")
 
 
 def people(host):
     # type: (Host) -> List[str]
     """Who logs in: the users declared in use and ec2-user, if they have a shell."""
     wanted = ["%s" % user for user in host.in_use.get("users", [])] + [DEFAULT_USER]
-    return [
-        a["name"] for a in passwd(host) if a["name"] in wanted and a["shell"] not in NO_LOGIN and int(a["uid"]) >= 1000
-    ]
+    return [a["name"] for a in passwd(host) if a["name"] in wanted and a["shell"] not in NO_LOGIN]
 
 
 def port_answers(port, seconds=5.0):
@@ -95,32 +114,24 @@ def has_key(host, user):
     return False
 
 
-def session(host, user):
-    # type: (Host, str) -> Dict[str, bool]
+def session_opens(host, user):
+    # type: (Host, str) -> bool
     """Open a session as the user over an sshd of our own, which reads the configuration in place but takes a key made for this.
 
-    No port and nobody's files are touched: the client talks to the daemon over a pipe.
+    No port and nobody's files are touched: the client talks to the daemon over a pipe. Without an SSH client there is no proof: False.
     """
-    ssh_name, sudo_name = "SSH session of " + user, "sudo of " + user
     folder = tempfile.mkdtemp(prefix="fleet-hardening-", dir="/run" if os.path.isdir("/run") else None)
     try:
         os.chmod(folder, 0o755)  # noqa: S103 - sshd must reach the public key in it
         key = folder + "/key"
         made = host.system.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
         if made.code != 0:
-            return {}
+            return False
         daemon = "%s -i -e -o AuthorizedKeysFile=%s.pub -o AuthorizedKeysCommand=none" % (_program("sshd"), key)
-        options = [
-            "ProxyCommand=" + daemon, "IdentityFile=" + key, "IdentitiesOnly=yes", "StrictHostKeyChecking=no",
-            "UserKnownHostsFile=/dev/null", "GlobalKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR", "ConnectTimeout=10",
-        ]  # fmt: skip
+        options = ["ProxyCommand=" + daemon, "IdentityFile=" + key] + SSH_OPTIONS
         argv = ["ssh", "-F", "/dev/null"] + [word for option in options for word in ("-o", option)]
-        done = host.system.run(
-            argv + ["%s@hardening" % user, "echo session-open; sudo -n true && echo sudo-works"], timeout=20
-        )
-        if done.code == 127:
-            return {}
-        return {ssh_name: "session-open" in done.out, sudo_name: "sudo-works" in done.out}
+        done = host.system.run(argv + ["%s@hardening" % user, "echo session-open"], timeout=20)
+        return "session-open" in done.out
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -162,7 +173,33 @@ def check(group, host):
 
 def reload_sshd(host):
     # type: (Host) -> None
-    if host.system.run(["systemctl", "is-active", "sshd"]).out.strip() == "active":
-        done = host.system.run(["systemctl", "reload", "sshd"])
-        if done.code != 0:
-            raise HardeningError("systemctl reload sshd: %s" % done.said)
+    """Have sshd read its files again, and wait until it has: a second signal while it starts over would end it."""
+    if not sshd_is_active(host):
+        return
+    shown = host.system.run(["systemctl", "show", "-p", "MainPID", "sshd"]).out
+    pid = shown.strip().partition("=")[2] or "0"
+    before = _program_image(host, pid)
+    done = host.system.run(["systemctl", "reload", "sshd"])
+    if done.code != 0:
+        raise HardeningError("systemctl reload sshd: %s" % done.said)
+    deadline = time.time() + RELOAD_SECONDS
+    while before and _program_image(host, pid) == before and time.time() < deadline:
+        time.sleep(0.02)
+
+
+def bring_sshd_back(host):
+    # type: (Host) -> None
+    """After its files were restored: have it read them, or start it if the change has ended it."""
+    if sshd_is_active(host):
+        reload_sshd(host)
+    else:
+        host.system.run(["systemctl", "restart", "sshd"])
+
+
+def _program_image(host, pid):
+    # type: (Host, str) -> str
+    """What tells one execution of a program in a process from the next: where the kernel has put it."""
+    try:
+        return (host.system.read("/proc/%s/maps" % pid) or "").partition("\n")[0]
+    except HardeningError:
+        return ""

@@ -21,6 +21,8 @@ CIS_NUMBER = re.compile(r"^\d+(\.\d+)+$")
 SEVERITIES = ("low", "medium", "high")
 FRAMEWORKS = ("pci_dss", "soc2", "iso27001", "gdpr")
 REQUIRED = {"id", "title", "level", "severity", "rationale", "type", "state"}
+TEST = {"break", "repair", "cleanup", "skip", "state"}
+"""Of a control's test: how to break it; for what needs a person, how to repair it; cleaning up; why it is not broken; other state."""
 OPTIONAL = {"cis", "applies", "maps", "per_os", "test"}
 APPLIES = {"os", "container", "path", "package", "unless_in_use"}
 RELEASE_NAMES = tuple(RELEASES.values())
@@ -148,6 +150,8 @@ def check(item: Any) -> list[tuple[Place, str]]:
     for name in ("title", "rationale"):
         if name in item and not (isinstance(item[name], str) and item[name].strip()):
             result.append(((name,), f"{name} must be a sentence"))
+    for name in sorted(_mapping(item.get("test")).keys() - TEST):
+        result.append((("test", name), f"test knows {', '.join(sorted(TEST))}, not {name}"))
     result += _check_references(item) + _check_applies(item.get("applies", {}))
     if item.get("type") in TYPES and "state" in item:
         result += [(("state", *place), text) for place, text in check_state(item["type"], item["state"])]

@@ -214,6 +214,20 @@ def test_a_way_that_never_worked_is_not_lost() -> None:
     assert guard.lost({"a": True, "b": False, "c": True}, {"a": True, "b": False}) == ["c"]
 
 
+def test_what_the_first_group_saw_working_is_asked_of_the_last(
+    ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sshd dies while the sshd group is changed: the sudo group must not take that for how things were."""
+    ssh_machine.put("/etc/sudoers", "Defaults !authenticate\n", 0o440)
+    ssh_machine.answers["visudo"] = (0, "")
+    dead = dict.fromkeys(WORKING, False)
+    ways(monkeypatch, WORKING, dead, dead)
+    rule = {"id": "a", "type": "sudo_rule", "state": {"absent": "!authenticate"}}
+    results = evaluate([SSHD, rule], ssh_machine.host(), True, {})
+    assert [item["status"] for item in results] == ["fail", "fail"]
+    assert "!authenticate" in ssh_machine.text("/etc/sudoers")
+
+
 def test_sudo_rules_that_cut_root_are_undone(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     sudoers = machine.put("/etc/sudoers", "Defaults !authenticate\nec2-user ALL=(ALL) ALL\n", 0o440)
     machine.answers = {"visudo": (0, "")}

@@ -142,8 +142,8 @@ class Setting(Resource):
         "accept": "accept",
         "separator": "text",
         "default": "value",
-        "restart": "text",
-        "reload": "text",
+        "restart": "texts",
+        "reload": "texts",
     }
 
     def read(self, host, state):
@@ -174,9 +174,7 @@ class Setting(Resource):
             if path == target or contrary:
                 arguments = (state.get("section"), state.get("separator", "="))
                 host.system.write(path, put(before, state["key"], text(state["value"]), *arguments))
-        for verb in ("restart", "reload"):
-            if state.get(verb):
-                host.later(verb, state[verb])
+        _have_reread(host, state)
 
 
 def _get(content, state):
@@ -212,8 +210,8 @@ class Lines(Resource):
         "absent": "texts",
         "missing": "missing",
         "mode": "mode",
-        "restart": "text",
-        "reload": "text",
+        "restart": "texts",
+        "reload": "texts",
     }
 
     def read(self, host, state):
@@ -250,9 +248,14 @@ class Lines(Resource):
                 lines.append(item["line"])
         mode = _mode(state["mode"]) if "mode" in state and not host.system.exists(state["path"]) else None
         host.system.write(state["path"], "\n".join(lines) + "\n", mode)
-        for verb in ("restart", "reload"):
-            if state.get(verb):
-                host.later(verb, state[verb])
+        _have_reread(host, state)
+
+
+def _have_reread(host, state):
+    # type: (Host, Dict[str, Any]) -> None
+    for verb in ("restart", "reload"):
+        for unit in listed(state.get(verb)):
+            host.later(verb, unit)
 
 
 def _first(lines, pattern):

@@ -1,0 +1,180 @@
+"""How each control is broken on a machine: derived from its type and state, or by its own recipe (``test`` in the register).
+
+A recipe is a shell script run by root. What enforcing can't set right, because a person has to decide, has a ``repair`` too.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+from plugins.plugin_utils.hardening.register import Control
+
+Recipe = Callable[[dict[str, Any]], str | None]
+
+
+class NoRecipeError(Exception):
+    """A control that nobody says how to break: it would be in the register untested."""
+
+
+def recipe(control: Control, release: str) -> str | None:
+    """The script that breaks the control on a machine of this release; None where its ``test`` says that it can't be."""
+    if "skip" in control.test:
+        return None
+    if "break" in control.test:
+        return str(control.test["break"])
+    state = {**control.state, **control.per_os.get(release, {}), **control.test.get("state", {})}
+    try:
+        script = RECIPES[control.type](state)
+    except KeyError as error:
+        raise NoRecipeError(
+            f"{control.id}: type {control.type} has no recipe for breaking it; give it a test.break"
+        ) from error
+    return script
+
+
+def listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+def contrary(value: Any, accept: dict[str, Any] | None) -> str:
+    """A value that the control does not accept."""
+    conditions = accept or {}
+    if "at_most" in conditions:
+        return str(conditions["at_most"] + 1)
+    if "at_least" in conditions:
+        return str(conditions["at_least"] - 1)
+    text = {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    if text in ("yes", "no"):
+        return "no" if text == "yes" else "yes"
+    if text.lstrip("-").isdigit():
+        return "1" if text == "0" else "0"
+    return "contrary"
+
+
+def _file(state: dict[str, Any]) -> str:
+    paths = " ".join(listed(state["path"]))
+    if state.get("absent"):
+        return f"touch {paths}"
+    if "content" in state:
+        return f"echo broken >{paths}"
+    return f'for f in {paths}; do [ -e "$f" ] && chmod o+rwx "$f"; done; true'
+
+
+def _setting(state: dict[str, Any]) -> str:
+    path = state.get("write") or listed(state["files"])[-1]
+    key, separator = state["key"], state.get("separator", "=")
+    line = f"{key}{separator}{contrary(state['value'], state.get('accept'))}"
+    remove = f"sed -i -E '/^[[:space:]]*{key}([[:space:]]|=)/d' {path} 2>/dev/null"
+    if "section" not in state:
+        return f"{remove}; echo {shlex.quote(line)} >>{path}"
+    header = f"[{state['section']}]"
+    return (
+        f"mkdir -p $(dirname {path}); touch {path}; {remove}; grep -qxF {shlex.quote(header)} {path} || "
+        f"echo {shlex.quote(header)} >>{path}; sed -i {shlex.quote(f'/^{chr(92)}{header[:-1]}{chr(92)}]/a {line}')} {path}"
+    )
+
+
+def _lines(state: dict[str, Any]) -> str | None:
+    if "present" not in state:
+        return None
+    scripts = [f"sed -i -E '\\#{item['pattern']}#d' {state['path']}" for item in state["present"]]
+    return "; ".join(scripts)
+
+
+def _sysctl(state: dict[str, Any]) -> str:
+    """Out of the files; the live value too where this machine lets it."""
+    name, value = state["name"], contrary(state["value"], state.get("accept"))
+    pattern = name.replace(".", "\\.")
+    return f"sed -i '/^{pattern} *=/d' /etc/sysctl.d/*.conf; sysctl -q -w {name}={value} 2>/dev/null; true"
+
+
+def _module(state: dict[str, Any]) -> str:
+    return f"sed -i -E '/ {state['name']}( |$)/d' /etc/modprobe.d/*.conf"
+
+
+def _sshd(state: dict[str, Any]) -> str:
+    """Into the place that sshd reads first."""
+    line = f"{state['option']} {state.get('contrary') or contrary(state['value'], state.get('accept'))}"
+    drop_in, main = "/etc/ssh/sshd_config.d/00-fleet-hardening.conf", "/etc/ssh/sshd_config"
+    return (
+        f"f={main}; [ -e {drop_in} ] && f={drop_in}; "
+        f"sed -i -E '/^(#?){state['option']} /Id' $f; sed -i {shlex.quote('1i ' + line)} $f"
+    )
+
+
+def _sudo_default(state: dict[str, Any]) -> str:
+    option, path = state["option"], "/etc/sudoers.d/zz_fleet_hardening"
+    if state["value"] is True:
+        line = f"Defaults !{option}"
+    else:
+        line = f"Defaults {option}={state.get('contrary') or contrary(state['value'], state.get('accept'))}"
+    return f"sed -i '/{option}/d' {path}; echo {shlex.quote(line)} >>{path}"
+
+
+def _sudo_rule(state: dict[str, Any]) -> str:
+    return f"echo 'Defaults {state['absent']}' >/etc/sudoers.d/10_broken; chmod 0440 /etc/sudoers.d/10_broken"
+
+
+def _pam(state: dict[str, Any]) -> str:
+    scripts = []
+    for service in listed(state["service"]):
+        path = f"/etc/pam.d/{service}"
+        entry = f"/^-?{state['type']}\\s.*{state['module'].replace('.', chr(92) + '.')}/"
+        if "add" in state:
+            scripts.append(f"sed -i -E '{entry}d' {path}")
+        for word in listed(state.get("without", [])):
+            scripts.append(f"sed -i -E '{entry}s/$/ {word}/' {path}")
+        if "add" not in state:
+            for word in listed(state.get("arguments", [])):
+                scripts.append(f"sed -i -E '{entry}s/ {word}//' {path}")
+    return "; ".join(scripts)
+
+
+def _aging(state: dict[str, Any]) -> str:
+    option = {"maximum_days": "-M", "minimum_days": "-m", "warn_days": "-W", "inactive_days": "-I"}[state["field"]]
+    days = state["days"] + 1 if state["at_most"] else state["days"] - 1
+    user = "pw-" + state["field"].replace("_", "-")
+    return f"useradd -M {user} && echo '{user}:x1Y2z3W4v5-q' | chpasswd; chage {option} {days} {user}"
+
+
+def _package(state: dict[str, Any]) -> str | None:
+    """A package of that name: only its entry in the database counts, so an empty one will do."""
+    if state["state"] == "present":
+        return f"rpm -e --justdb --nodeps {listed(state['name'])[0]}"
+    return f"rpm -i --nodeps --nosignature /root/broken/{listed(state['name'])[0]}-1-1.noarch.rpm"
+
+
+def _service(state: dict[str, Any]) -> str:
+    if state["running"]:
+        return "; ".join(f"systemctl disable --now {name}" for name in listed(state["name"]))
+    scripts = []
+    for name in listed(state["name"]):
+        unit = name if "." in name else f"{name}.service"
+        what = (
+            "[Socket]\nListenStream=/run/%n" if unit.endswith(".socket") else "[Service]\nExecStart=/bin/sleep infinity"
+        )
+        text = f"[Unit]\nDescription=broken on purpose\n{what}\n[Install]\nWantedBy=multi-user.target\n"
+        scripts.append(
+            f"systemctl unmask {unit} 2>/dev/null; printf {shlex.quote(text.replace('%', '%%'))} >/usr/lib/systemd/system/{unit}; "
+            f"systemctl daemon-reload; systemctl enable --now {unit}"
+        )
+    return "; ".join(scripts)
+
+
+RECIPES: dict[str, Recipe] = {
+    "file": _file,
+    "setting": _setting,
+    "lines": _lines,
+    "sysctl": _sysctl,
+    "kernel_module": _module,
+    "mount": lambda state: None,
+    "package": _package,
+    "service": _service,
+    "sshd": _sshd,
+    "sudo_default": _sudo_default,
+    "sudo_rule": _sudo_rule,
+    "pam": _pam,
+    "password_aging": _aging,
+}

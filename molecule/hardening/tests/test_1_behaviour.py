@@ -1,0 +1,89 @@
+"""What a hardened host does, seen from outside and by its own programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from fleet import EPHEMERAL, HOSTS, fresh_login
+
+names = pytest.mark.parametrize("name", HOSTS)
+
+
+@names
+def test_the_key_still_opens_a_session_and_sudo_still_makes_root(name):
+    assert fresh_login(name, "sudo -n id -u").stdout.strip() == "0"
+
+
+@names
+def test_a_login_by_password_is_not_offered(name):
+    answer = fresh_login(
+        name, "true", "PubkeyAuthentication=no", "PreferredAuthentications=password,keyboard-interactive"
+    )
+    assert answer.returncode == 255
+    assert "Permission denied (publickey)" in answer.stderr
+
+
+@names
+@pytest.mark.parametrize(
+    "weak", ["Ciphers=aes128-cbc", "MACs=hmac-sha1", "KexAlgorithms=diffie-hellman-group14-sha256"]
+)
+def test_a_client_with_weak_algorithms_is_refused(name, weak):
+    answer = fresh_login(name, "true", weak)
+    assert answer.returncode == 255
+    assert "no matching" in answer.stderr
+
+
+@names
+def test_the_warning_is_shown_before_the_login(name):
+    assert "Authorised use only" in fresh_login(name, "true").stderr
+
+
+@names
+def test_ports_are_not_forwarded(name):
+    answer = fresh_login(name, "true", "ExitOnForwardFailure=yes", "RemoteForward=5999 127.0.0.1:1")
+    assert answer.returncode == 255
+
+
+def test_what_is_done_with_sudo_is_in_its_log(host):
+    host.check_output("true")
+    assert "COMMAND=" in host.file("/var/log/sudo.log").content_string
+
+
+def test_the_kernel_does_not_route_and_takes_no_redirects(host):
+    for name in ("ip_forward", "conf.all.accept_redirects", "conf.default.accept_source_route"):
+        assert host.check_output(f"sysctl -n net.ipv4.{name}") == "0"
+
+
+def test_modprobe_would_refuse_the_modules(host):
+    assert host.check_output("modprobe --showconfig | grep -c '^install .* /bin/false'") == "12"
+
+
+def test_a_login_shell_writes_private_files_and_times_out(host):
+    assert host.check_output("su - ec2-user -c 'umask; echo $TMOUT'").split() == ["0027", "900"]
+
+
+def test_only_wheel_may_use_su(host):
+    host.check_output("id outsider >/dev/null 2>&1 || useradd -M -s /bin/bash outsider")
+    assert host.run("runuser -u outsider -- sh -c 'echo | su - root -c true'").rc != 0
+    host.check_output("userdel outsider")
+
+
+def test_the_journal_runs_and_keeps_its_history(host):
+    assert host.service("systemd-journald").is_running
+    assert host.check_output("ls -d /var/log/journal/*")
+
+
+@names
+def test_the_report_is_there_in_every_form(name):
+    for path in (
+        EPHEMERAL / "reports" / f"{owner}.{kind}" for owner in (name, "fleet") for kind in ("json", "xml", "html")
+    ):
+        assert path.stat().st_size > 1000
+    report = json.loads((EPHEMERAL / "reports" / f"{name}.json").read_text())
+    assert report["summary"].get("fail", 0) == 0
+    assert len(report["controls"]) >= 190
+    if target := os.environ.get("HARDENING_REPORT_COPY"):
+        Path(target).write_text((EPHEMERAL / "reports" / "fleet.html").read_text())
