@@ -1,1 +1,1 @@
-"""Amazon Linux stand-ins: base root file systems and a signed RPM repository for each release, made from the machine's own Debian packages."""
+"""Amazon Linux stand-ins made from the machine's own Debian packages: base root file systems and signed RPM repositories."""

@@ -11,29 +11,110 @@ from lab.standin.cache import remove_tree
 
 FILES = Path(__file__).with_name("files")
 
-HIDDEN_PACKAGES = ("apt", "debconf", "debian-archive-keyring", "init-system-helpers", "libapt-pkg6.0", "adduser", "mawk-doc")
+HIDDEN_PACKAGES = (
+    "apt",
+    "debconf",
+    "debian-archive-keyring",
+    "init-system-helpers",
+    "libapt-pkg6.0",
+    "adduser",
+    "mawk-doc",
+)
 """Debian packages with no counterpart on Amazon Linux: their files are taken out."""
-DEBIAN_ONLY = (
-    "etc/debian_version etc/dpkg etc/apt etc/alternatives/README etc/bash.bashrc etc/cron.daily etc/cron.d etc/debconf.conf etc/init.d "
-    "etc/rc0.d etc/rc1.d etc/rc2.d etc/rc3.d etc/rc4.d etc/rc5.d etc/rc6.d etc/rcS.d etc/default/cron etc/default/ssh "
-    "etc/logrotate.d etc/motd etc/update-motd.d etc/pam.d etc/ssh/sshd_config "
-    "etc/ssh/sshd_config.d etc/sudoers.d etc/dnf/aliases.d/zypper.conf etc/dnf/plugins/local.conf etc/dnf/dnf.conf etc/systemd/system "
-    "usr/lib/python3/dist-packages/dnf-plugins/local.py usr/bin/dpkg usr/bin/dpkg-deb usr/bin/dpkg-divert usr/bin/dpkg-maintscript-helper "
-    "usr/bin/dpkg-query usr/bin/dpkg-realpath usr/bin/dpkg-split usr/bin/dpkg-statoverride usr/bin/dpkg-trigger usr/share/dpkg "
-    "usr/libexec/dpkg var/lib/dpkg var/lib/apt var/lib/systemd/deb-systemd-helper-enabled var/lib/ucf var/lib/pam var/cache/apt var/cache/debconf "
-    "var/log/apt var/log/dpkg.log var/log/alternatives.log var/log/bootstrap.log etc/machine-id root/.bashrc usr/lib/tc/q_atm.so"
-).split()
-DEBIAN_UNITS = (
-    "ssh.service ssh@.service ssh.socket rescue-ssh.target "
-    "dpkg-db-backup.service dpkg-db-backup.timer e2scrub@.service e2scrub_all.service e2scrub_all.timer e2scrub_fail@.service "
-    "e2scrub_reap.service sudo.service rc.service rcS.service x11-common.service hwclock.service cryptdisks.service "
-    "cryptdisks-early.service getty-static.service"
-).split()
-MASKED_UNITS = ("user@.service", "console-getty.service", "systemd-networkd-wait-online.service", "systemd-firstboot.service")
+UNMET = "usr/lib/*/tc/q_atm.so"
+"""A plug-in whose library Debian only suggests."""
+DEBIAN_ONLY = [
+    "etc/debian_version",
+    "etc/dpkg",
+    "etc/apt",
+    "etc/alternatives/README",
+    "etc/bash.bashrc",
+    "etc/cron.daily",
+    "etc/cron.d",
+    "etc/debconf.conf",
+    "etc/init.d",
+    "etc/rc0.d",
+    "etc/rc1.d",
+    "etc/rc2.d",
+    "etc/rc3.d",
+    "etc/rc4.d",
+    "etc/rc5.d",
+    "etc/rc6.d",
+    "etc/rcS.d",
+    "etc/default/cron",
+    "etc/default/ssh",
+    "etc/logrotate.d",
+    "etc/motd",
+    "etc/update-motd.d",
+    "etc/pam.d",
+    "etc/ssh/sshd_config",
+    "etc/ssh/sshd_config.d",
+    "etc/sudoers.d",
+    "etc/dnf/aliases.d/zypper.conf",
+    "etc/dnf/plugins/local.conf",
+    "etc/dnf/dnf.conf",
+    "etc/systemd/system",
+    "usr/lib/python3/dist-packages/dnf-plugins/local.py",
+    "usr/bin/dpkg",
+    "usr/bin/dpkg-deb",
+    "usr/bin/dpkg-divert",
+    "usr/bin/dpkg-maintscript-helper",
+    "usr/bin/dpkg-query",
+    "usr/bin/dpkg-realpath",
+    "usr/bin/dpkg-split",
+    "usr/bin/dpkg-statoverride",
+    "usr/bin/dpkg-trigger",
+    "usr/share/dpkg",
+    "usr/libexec/dpkg",
+    "var/lib/dpkg",
+    "var/lib/apt",
+    "var/lib/systemd/deb-systemd-helper-enabled",
+    "var/lib/ucf",
+    "var/lib/pam",
+    "var/cache/apt",
+    "var/cache/debconf",
+    "var/log/apt",
+    "var/log/dpkg.log",
+    "var/log/alternatives.log",
+    "var/log/bootstrap.log",
+    "etc/machine-id",
+    "root/.bashrc",
+    "usr/bin/update-alternatives",
+    "var/log/README",
+    "var/log/runit",
+    "var/log/faillog",
+]
+DEBIAN_UNITS = [
+    "ssh.service",
+    "ssh@.service",
+    "ssh.socket",
+    "rescue-ssh.target",
+    "dpkg-db-backup.service",
+    "dpkg-db-backup.timer",
+    "e2scrub@.service",
+    "e2scrub_all.service",
+    "e2scrub_all.timer",
+    "e2scrub_fail@.service",
+    "e2scrub_reap.service",
+    "sudo.service",
+    "rc.service",
+    "rcS.service",
+    "x11-common.service",
+    "hwclock.service",
+    "cryptdisks.service",
+    "cryptdisks-early.service",
+    "getty-static.service",
+]
+MASKED_UNITS = (
+    "user@.service",
+    "console-getty.service",
+    "systemd-networkd-wait-online.service",
+    "systemd-firstboot.service",
+)
 """In a container: user@ hangs its stop job and with it a reboot; nobody sits at the console; cloud-init waits for the network itself."""
 LINKS = {
     "bin/sh": "bash",
-    "usr/sbin/alternatives": "../bin/update-alternatives",
+    "etc/systemd/system/default.target": "/lib/systemd/system/multi-user.target",
     "usr/libexec/openssh/sftp-server": "../../lib/openssh/sftp-server",
     "etc/pki/tls/certs/ca-bundle.crt": "/etc/ssl/certs/ca-certificates.crt",
     "etc/pki/tls/cert.pem": "certs/ca-bundle.crt",
@@ -71,13 +152,22 @@ def install(root: Path, packages: list[Path]) -> None:
     inside.mkdir()
     for package in packages:
         shutil.copy(package, inside)
-    run(["chroot", root, "bash", "-c", "rpm --import /etc/pki/rpm-gpg/* && rpm -U --replacefiles /var/tmp/standin/*.rpm"], timeout=300)
+    run(
+        [
+            "chroot",
+            root,
+            "bash",
+            "-c",
+            "rpm --import /etc/pki/rpm-gpg/* && rpm -U --replacefiles /var/tmp/standin/*.rpm",
+        ],
+        timeout=300,
+    )
     remove_tree(inside)
     _services(root)
 
 
 def copy_tree(tree: Path, root: Path) -> set[str]:
-    """Copies the files of a recipe over `root`, each in place of what is there: owner root, modes by the execute bit only (as git keeps it).
+    """Copies a recipe's files over `root`, each in place of what is there: owner root, modes by the execute bit only (as git keeps it).
 
     Returns their absolute paths in the root.
     """
@@ -112,12 +202,14 @@ def _remove_debian(root: Path, owned: dict[str, list[str]]) -> None:
         _delete(root / name)
     for unit in DEBIAN_UNITS:
         _delete(root / "usr/lib/systemd/system" / unit)
-    for key in (root / "etc/ssh").glob("ssh_host_*"):
-        key.unlink()
+    for path in [*(root / "etc/ssh").glob("ssh_host_*"), *root.glob(UNMET)]:
+        path.unlink()
 
 
 def _directories_and_links(system: str, root: Path) -> None:
-    folders = "etc/systemd/system etc/logrotate.d etc/sysctl.d etc/sudoers.d var/lib/logrotate var/spool/mail etc/amazon"
+    folders = (
+        "etc/systemd/system etc/logrotate.d etc/sysctl.d etc/sudoers.d var/lib/logrotate var/spool/mail etc/amazon"
+    )
     for folder in folders.split():
         (root / folder).mkdir(parents=True, exist_ok=True)
     for name, target in LINKS.items():
@@ -166,13 +258,14 @@ def _services(root: Path) -> None:
 
 
 def _needs_restarting_counts_from_the_hosts_boot(root: Path) -> None:
-    """needs-restarting adds a process' start ticks, which count from the kernel's boot, to the time when the container's PID 1 started.
+    """needs-restarting adds a process' start ticks, which count from the kernel's boot, to the time when PID 1 started.
 
-    In a container the two differ, and it finds nothing. The boot time that the kernel states (btime of /proc/stat) is right in both cases.
+    In a container the two differ, and it finds nothing. The boot time that the kernel states (btime of /proc/stat) is right in both.
     """
     plugin = root / "usr/lib/python3/dist-packages/dnf-plugins/needs_restarting.py"
     text, wrong = plugin.read_text(), "return self.boot_time + secs_after_boot"
     if wrong not in text:
-        raise LabError(f"{plugin}: this dnf-plugins-core computes start times in another way", hint="review this function of lab/standin/amazon.py")
+        hint = "review this function of lab/standin/amazon.py"
+        raise LabError(f"{plugin}: this dnf-plugins-core computes start times in another way", hint=hint)
     right = "return next(int(line.split()[1]) for line in open('/proc/stat') if line.startswith('btime ')) + secs_after_boot"
     plugin.write_text(text.replace(wrong, right))

@@ -14,7 +14,7 @@ from lab.standin.debian import Debian
 from lab.standin.keys import signing_key
 from lab.standin.packages import load_packages
 from lab.standin.repository import Build, all_builds, build_repository, signed_packages, switch_state
-from lab.standin.userland import fill_database
+from lab.standin.userland import Userland, fill_database
 
 System = Literal["al2", "al2023"]
 HERE = Path(__file__).parent
@@ -22,19 +22,23 @@ Progress = Callable[[str], None]
 
 
 def base_image(os: System, cache: Path, progress: Progress) -> Path:
-    """The root directory of the stand-in for `os`. Read-only use: put an overlay over it. First build of both about a minute, then milliseconds.
+    """The root directory of the stand-in for `os`, for read-only use under an overlay. First build about a minute, then milliseconds.
 
     Raises LabError (no root, missing tools, package sources out of reach, disk full) with what to do next.
     """
     _known(os)
     key = signing_key(cache)
     preinstalled = [Build(package, os, update=False) for package in load_packages(os) if os in package.preinstalled]
-    parts = [build.digest(debian.recipe(), key) for build in preinstalled]
-    recipe = [HERE / "files/common", HERE / f"files/{os}", *(HERE / name for name in ("amazon.py", "userland.py", "userland.toml"))]
+    parts = [build.digest(key) for build in preinstalled]
+    recipe = [
+        HERE / "files/common",
+        HERE / f"files/{os}",
+        *(HERE / name for name in ("amazon.py", "userland.py", "userland.toml")),
+    ]
 
     def make(folder: Path) -> None:
         source = _programs(cache, progress)
-        packages = signed_packages(preinstalled, source, debian.recipe(), key, cache / "packages", progress)
+        packages = signed_packages(preinstalled, source, key=key, cache=cache / "packages", progress=progress)
         progress(f"making the {os} stand-in")
         root, work = folder / "root", folder / "work"
         work.mkdir()
@@ -43,7 +47,7 @@ def base_image(os: System, cache: Path, progress: Progress) -> Path:
         laid = amazon.make_amazon(os, root, key.public, owned)
         progress(f"entering the files of the {os} stand-in into its rpm database")
         taken = set(source.matching([name for build in preinstalled for name in build.package.debian])) & set(owned)
-        fill_database(os, root, source, taken, laid, work)
+        fill_database(Userland(os, root, source, taken, laid), work)
         amazon.install(root, list(packages.values()))
         remove_tree(work)
 
@@ -60,10 +64,11 @@ def repository(os: System, cache: Path, progress: Progress) -> Path:
     builds = all_builds(os, load_packages(os))
 
     def make(folder: Path) -> None:
-        packages = signed_packages(builds, _programs(cache, progress), debian.recipe(), key, cache / "packages", progress)
+        programs = _programs(cache, progress)
+        packages = signed_packages(builds, programs, key=key, cache=cache / "packages", progress=progress)
         build_repository(os, packages, key, folder, progress)
 
-    parts = [build.digest(debian.recipe(), key) for build in builds]
+    parts = [build.digest(key) for build in builds]
     return build_once(cache / "repository", os, digest([*parts, HERE / "repository.py"]), make)
 
 

@@ -27,7 +27,7 @@ def digest(parts: Iterable[str | bytes | Path]) -> str:
         for file in files:
             if file.name == "__pycache__" or file.suffix == ".pyc" or (file.is_dir() and not file.is_symlink()):
                 continue
-            content = os.readlink(file).encode() if file.is_symlink() else file.read_bytes()
+            content = str(file.readlink()).encode() if file.is_symlink() else file.read_bytes()
             name = str(file.relative_to(part)) if isinstance(part, Path) else ""
             total.update(f"{name} {file.lstat().st_mode & 0o111:o} {len(content)}\0".encode() + content)
         if not isinstance(part, Path):
@@ -104,5 +104,7 @@ def _explained(error: OSError, target: Path) -> LabError:
         hint = f"free about 2 GiB on the disk of {target.parent}, or set LAB_CACHE to a folder on another disk, and run this again"
         return LabError(f"building {target}: no space left on the disk", hint=hint)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return LabError(f"building {target}: {error}", hint="run as root, or set LAB_CACHE to a folder that can be written")
+        return LabError(
+            f"building {target}: {error}", hint="run as root, or set LAB_CACHE to a folder that can be written"
+        )
     return LabError(f"building {target}: {error}", hint="see the message; nothing half-made was left behind")

@@ -14,12 +14,45 @@ from lab.errors import LabError
 from lab.run import run
 from lab.standin.cache import build_once, digest, remove_tree
 
-BASE_PACKAGES = (
-    "acl bzip2 ca-certificates curl dbus dnf dnf-plugins-core e2fsprogs file findutils gpg hostname iproute2 iputils-ping kmod "
-    "less libpam-pwquality logrotate nftables openssh-client openssh-server openssl procps psmisc python3 rpm sudo systemd "
-    "systemd-sysv tar tzdata udev unzip vim-tiny xz-utils zstd"
-).split()
-EXCLUDED = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/perl/*/pod/*", "/usr/share/lintian/*"]
+BASE_PACKAGES = [
+    "acl",
+    "bzip2",
+    "ca-certificates",
+    "curl",
+    "dbus",
+    "dnf",
+    "dnf-plugins-core",
+    "e2fsprogs",
+    "file",
+    "findutils",
+    "gpg",
+    "hostname",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "less",
+    "libpam-pwquality",
+    "logrotate",
+    "nftables",
+    "openssh-client",
+    "openssh-server",
+    "openssl",
+    "procps",
+    "psmisc",
+    "python3",
+    "rpm",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+    "tar",
+    "tzdata",
+    "udev",
+    "unzip",
+    "vim-tiny",
+    "xz-utils",
+    "zstd",
+]
+EXCLUDED = [f"/usr/share/{folder}/*" for folder in ("man", "doc", "info", "locale", "perl/*/pod", "lintian")]
 SOURCES = Path("/etc/apt")
 
 
@@ -27,14 +60,17 @@ def need_tools(*tools: str) -> None:
     """Raises LabError when a program that the build starts is not on this machine."""
     missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:
-        raise LabError(f"building the stand-in: {', '.join(missing)} not found on this machine", hint="run scripts/setup, which installs it")
+        raise LabError(f"building the stand-in: {', '.join(missing)} is not installed", hint="run `make setup`")
 
 
 def codename() -> str:
     """This machine's Debian or Ubuntu release, e.g. `bookworm`. Raises LabError elsewhere."""
     match = re.search(r"^VERSION_CODENAME=\"?(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
     if match is None or not SOURCES.is_dir():
-        raise LabError("building the stand-in: this machine has no apt package sources", hint="use Debian 12 or newer; see docs/lab.md")
+        raise LabError(
+            "building the stand-in: this machine has no apt package sources",
+            hint="use Debian 12 or newer; see docs/lab.md",
+        )
     return match.group(1)
 
 
@@ -66,7 +102,10 @@ def bootstrap(root: Path, release: str, packages: Sequence[str]) -> None:
     need_tools("mmdebstrap", "apt-config")
     sources = source_files(release)
     if not sources:
-        raise LabError(f"building the stand-in: no apt source in {SOURCES} serves {release}", hint="add your mirror and run this again")
+        raise LabError(
+            f"building the stand-in: no apt source in {SOURCES} serves {release}",
+            hint="add your mirror and run this again",
+        )
     options = root.parent / "apt.conf"
     options.write_text('APT::Install-Recommends "false";\n' + _host_transport())
     excluded = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
@@ -90,7 +129,10 @@ def _host_transport() -> str:
 def package_files(root: Path) -> dict[str, list[str]]:
     """Every installed Debian package of `root` → the absolute paths that it owns (directories too)."""
     info = root / "var/lib/dpkg/info"
-    return {file.name.removesuffix(".list").split(":")[0]: file.read_text().splitlines() for file in sorted(info.glob("*.list"))}
+    return {
+        file.name.removesuffix(".list").split(":")[0]: file.read_text().splitlines()
+        for file in sorted(info.glob("*.list"))
+    }
 
 
 def package_versions(root: Path) -> dict[str, str]:
@@ -112,16 +154,21 @@ class Debian:
         found = {pattern: fnmatch.filter(names, pattern) for pattern in patterns}
         for pattern, matches in found.items():
             if not matches:
-                raise LabError(f"this machine's package sources gave no Debian package '{pattern}'", hint="its name differs on this release; see lab/standin")
+                hint = "it has another name on this release: see lab/standin/packages"
+                raise LabError(f"this machine's package sources gave no Debian package '{pattern}'", hint=hint)
         return list(dict.fromkeys(name for matches in found.values() for name in matches))
 
     def version(self, name: str) -> str:
         """The Debian version of a package."""
         folder = self._unpacked().get(name)
-        return package_versions(self.root)[name] if folder is None else folder.name.removeprefix(f"{name}_").replace("%3a", ":")
+        return (
+            package_versions(self.root)[name]
+            if folder is None
+            else folder.name.removeprefix(f"{name}_").replace("%3a", ":")
+        )
 
     def files(self, name: str) -> Iterator[tuple[str, Path]]:
-        """(path on the installed system, where the file is now) of every file and link of a package; /bin, /lib and /sbin are those of /usr."""
+        """(path when installed, where it is now) of every file and link of a package; /bin, /lib and /sbin are those of /usr."""
         folder = self._unpacked().get(name)
         if folder is None:
             paths = [(path, self.root / path.lstrip("/")) for path in package_files(self.root)[name]]

@@ -36,7 +36,7 @@ def signing_key(cache: Path) -> SigningKey:
     def make(folder: Path) -> None:
         home = folder / "gpg"
         home.mkdir(mode=0o700)
-        gpg = ["gpg", "--batch", "--homedir", home]
+        gpg = ["gpg", "--batch", "--homedir", str(home)]
         run([*gpg, "--passphrase", "", "--quick-gen-key", OWNER, "rsa2048", "sign", "never"], timeout=120)
         (folder / "public.asc").write_text(run([*gpg, "--armor", "--export", OWNER], timeout=30).stdout)
         run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], timeout=30)

@@ -1,4 +1,4 @@
-"""Packages of the stand-in as their folders describe them (`packages/*`, `agents/*`), and the files that go into each. The format: README.md."""
+"""The stand-in's packages as their folders describe them (`packages/*`, `agents/*`; the format: README.md), and their files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,23 @@ from lab.standin.debian import Debian
 HERE = Path(__file__).parent
 SYSTEMS = ("al2", "al2023")
 DIST = {"al2": "amzn2.standin", "al2023": "amzn2023.standin"}
-LEFT_OUT = (
-    "/etc/init.d/* /etc/default/* /etc/ufw/* /etc/apparmor.d/* /etc/logcheck/* /etc/network/* /etc/ppp/* /etc/dhcp/* /usr/share/doc/* "
-    "/usr/share/man/* /usr/share/lintian/* /usr/share/bug/* /usr/share/locale/* /usr/share/bash-completion/* /usr/lib/systemd/*"
-).split()
+LEFT_OUT = [
+    "/etc/init.d/*",
+    "/etc/default/*",
+    "/etc/ufw/*",
+    "/etc/apparmor.d/*",
+    "/etc/logcheck/*",
+    "/etc/network/*",
+    "/etc/ppp/*",
+    "/etc/dhcp/*",
+    "/usr/share/doc/*",
+    "/usr/share/man/*",
+    "/usr/share/lintian/*",
+    "/usr/share/bug/*",
+    "/usr/share/locale/*",
+    "/usr/share/bash-completion/*",
+    "/usr/lib/systemd/*",
+]
 """What is never taken from a Debian package: documentation, and how Debian starts and configures the program."""
 
 
@@ -72,12 +85,18 @@ def load_package(file: Path) -> Package:
     """Reads one `package.toml`. Raises LabError for a bad one."""
     try:
         values: dict[str, Any] = tomllib.loads(file.read_text())
-        package = Package(folder=file.parent, **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        package = Package(folder=file.parent, **_frozen(values))
     except (tomllib.TOMLDecodeError, TypeError) as error:
         raise LabError(f"reading {file}: {error}", hint="lab/standin/README.md describes the format") from error
     if package.release and "standin" not in package.release:
-        raise LabError(f"reading {file}: release '{package.release}' does not say standin", hint="append '.standin' to it")
+        raise LabError(
+            f"reading {file}: release '{package.release}' does not say standin", hint="append '.standin' to it"
+        )
     return package
+
+
+def _frozen(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def rpm_version(debian_version: str) -> str:
@@ -135,12 +154,16 @@ def scriptlets(package: Package) -> dict[str, str]:
     for group in (*package.users, *package.groups):
         parts["pre"].append(f"getent group {group} >/dev/null || groupadd -r {group}")
     for user, home in package.users.items():
-        parts["pre"].append(f"getent passwd {user} >/dev/null || useradd -r -g {user} -d {home} -s /sbin/nologin {user}")
+        parts["pre"].append(
+            f"getent passwd {user} >/dev/null || useradd -r -g {user} -d {home} -s /sbin/nologin {user}"
+        )
     units = " ".join(dict.fromkeys((*package.services, *package.start)))
     if units:
         parts["post"].append("systemctl daemon-reload >/dev/null 2>&1 || :")
         parts["post"].append(f"if [ $1 -eq 1 ]; then systemctl preset {units} >/dev/null 2>&1 || :; fi")
-        parts["preun"].append(f"if [ $1 -eq 0 ]; then systemctl --no-reload disable --now {units} >/dev/null 2>&1 || :; fi")
+        parts["preun"].append(
+            f"if [ $1 -eq 0 ]; then systemctl --no-reload disable --now {units} >/dev/null 2>&1 || :; fi"
+        )
         parts["postun"].append("systemctl daemon-reload >/dev/null 2>&1 || :")
         if package.restart:
             parts["postun"].append(f"if [ $1 -ge 1 ]; then systemctl try-restart {units} >/dev/null 2>&1 || :; fi")

@@ -1,6 +1,6 @@
 """The signed RPM repository of a stand-in, and the security update that can be published in it.
 
-`<root>/.current` links to one of two states, `.states/base` and `.states/updated`; the served paths go through it, so one rename switches all.
+`<root>/.current` links to one of two states, `.states/base` and `.states/updated`. What is served goes through it: one rename switches all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 from lab.errors import LabError
 from lab.run import run
-from lab.standin import rpms
+from lab.standin import debian, rpms
 from lab.standin.cache import building_folder, digest, locked
 from lab.standin.debian import Debian
 from lab.standin.keys import SigningKey
@@ -38,28 +38,35 @@ class Build:
     system: str
     update: bool
 
-    def digest(self, debian_recipe: str, key: SigningKey) -> str:
+    def digest(self, key: SigningKey) -> str:
         """Of all that the RPM is made of."""
         code = [HERE / name for name in ("packages.py", "rpms.py")]
-        return digest([self.package.folder, self.system, str(self.update), debian_recipe, key.public, *code])
+        return digest([self.package.folder, self.system, str(self.update), debian.recipe(), key.public, *code])
 
 
 def all_builds(system: str, packages: list[Package]) -> list[Build]:
     """What the repositories of `system` hold."""
     updated = [package for package in packages if system in package.updated_by]
-    return [*(Build(package, system, False) for package in packages), *(Build(package, system, True) for package in updated)]
+    return [
+        *(Build(package, system, False) for package in packages),
+        *(Build(package, system, True) for package in updated),
+    ]
 
 
-def signed_packages(builds: list[Build], debian: Debian, recipe: str, key: SigningKey, cache: Path, progress: Progress) -> dict[Build, Path]:
+def signed_packages(
+    builds: list[Build], programs: Debian, *, key: SigningKey, cache: Path, progress: Progress
+) -> dict[Build, Path]:
     """Each build → its signed RPM in the cache: only those whose parts have changed are built."""
     with locked(cache / ".packages.lock"):
-        found = {build: cache / build.digest(recipe, key) for build in builds}
+        found = {build: cache / build.digest(key) for build in builds}
         missing = [build for build, folder in found.items() if not folder.is_dir()]
         if missing:
             progress(f"building {len(missing)} packages for {missing[0].system}")
             with building_folder(cache, "packages") as work, ThreadPoolExecutor(max_workers=2) as executor:
                 folders = [work / str(number) for number in range(len(missing))]
-                made = list(executor.map(lambda build, folder: build_package(build, debian, folder), missing, folders))
+                made = list(
+                    executor.map(lambda build, folder: build_package(build, programs, folder), missing, folders)
+                )
                 rpms.sign(made, key)
                 for build, file in zip(missing, made, strict=True):
                     file.parent.rename(found[build])
@@ -87,15 +94,15 @@ def _place(system: str, repository: str) -> str:
     return f"{repository}/{RELEASE_VERSION[system]}" if system == "al2023" else repository
 
 
-def build_package(build: Build, debian: Debian, work: Path) -> Path:
+def build_package(build: Build, programs: Debian, work: Path) -> Path:
     """Builds one package; returns the unsigned RPM, alone in its folder below `work`."""
     package, system = build.package, build.system
     root = work / "root"
     root.mkdir(parents=True)
-    stage(package, system, debian, root)
-    version = debian_version(package, debian)
+    stage(package, system, programs, root)
+    version = debian_version(package, programs)
     paths = sorted(root.rglob("*"))
-    owned = [path for path in paths if not _is_folder(path) or _owns(package, path, root, debian)]
+    owned = [path for path in paths if not _is_folder(path) or _owns(package, path, root, programs)]
     section = Section(
         name=package.name,
         version=version,
@@ -116,10 +123,12 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _owns(package: Package, folder: Path, root: Path, debian: Debian) -> bool:
+def _owns(package: Package, folder: Path, root: Path, programs: Debian) -> bool:
     """A package owns the directories that it names, and those that only it has."""
     name = f"/{folder.relative_to(root)}"
-    shared = (debian.root / name.lstrip("/")).exists() or name.startswith(("/etc/", "/usr/lib/systemd", "/usr/libexec/openssh"))
+    shared = (programs.root / name.lstrip("/")).exists() or name.startswith(
+        ("/etc/", "/usr/lib/systemd", "/usr/libexec/openssh")
+    )
     return name in package.directories or not shared
 
 
@@ -170,7 +179,8 @@ def _advisory(root: ElementTree.Element, advisory: str, system: str) -> ElementT
     for kind in ("issued", "updated"):
         ElementTree.SubElement(update, kind, {"date": UPDATED_ON})
     ElementTree.SubElement(update, "severity").text = "Important"
-    ElementTree.SubElement(update, "description").text = "A rebuild in place of a security update: it fixes nothing, it shows how one reaches the fleet."
+    text = "A rebuild in place of a security update: it fixes nothing, it shows how one reaches the fleet."
+    ElementTree.SubElement(update, "description").text = text
     ElementTree.SubElement(update, "references")
     collection = ElementTree.SubElement(ElementTree.SubElement(update, "pkglist"), "collection", {"short": system})
     ElementTree.SubElement(collection, "name").text = name
@@ -186,7 +196,7 @@ def _parts(file: Path) -> tuple[str, str, str]:
 def switch_state(repository: Path, state: str) -> None:
     """Serves `state` (`base` | `updated`) from now on, by one rename. Raises LabError when `repository` is none."""
     if not (repository / ".states" / state).is_dir():
-        raise LabError(f"{repository} is no package repository of the stand-in", hint="build it with `python -m lab.standin --repository al2 al2023`")
+        raise LabError(f"{repository} is no package repository of the stand-in", hint="`lab up` makes it")
     link = repository / f".current-{os.getpid()}"
     link.unlink(missing_ok=True)
     link.symlink_to(f".states/{state}")

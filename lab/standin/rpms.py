@@ -44,7 +44,9 @@ def file_line(root: Path, path: Path, owner: str, *, config: bool = False) -> st
     kind = "%dir " if path.is_dir() and not path.is_symlink() else ""
     if mode == "-" and not path.is_symlink():
         mode = f"{path.stat().st_mode & 0o7777:04o}"
-    name = re.sub(r"[\\\[\]{}*]", "?", str(path.relative_to(root))).replace("%", "%%")  # rpm globs names, and knows no escape
+    name = re.sub(r"[\\\[\]{}*]", "?", str(path.relative_to(root))).replace(
+        "%", "%%"
+    )  # rpm globs names, and knows no escape
     return f'%attr({mode},{user},{group}) {kind}{"%config(noreplace) " if config else ""}"/{name}"'
 
 
@@ -67,7 +69,9 @@ def spec(sections: Iterable[Section], *, payload: str, noarch: bool = False) -> 
     lines = [HEADER, f"%global _binary_payload {payload}\n"]
     for number, part in enumerate(sections):
         lines.append(f"Name: {part.name}\n" if number == 0 else f"\n%package -n {part.name}\n")
-        lines += [f"Version: {part.version}\nRelease: {part.release}\nSummary: {part.summary}\nLicense: {part.license}\nAutoReqProv: no\n"]
+        lines += [
+            f"Version: {part.version}\nRelease: {part.release}\nSummary: {part.summary}\nLicense: {part.license}\nAutoReqProv: no\n"
+        ]
         lines += ["BuildArch: noarch\n"] if noarch and number == 0 else []
         lines += [f"Requires: {name}\n" for name in part.requires] + [f"Provides: {name}\n" for name in part.provides]
         tag = "" if number == 0 else f" -n {part.name}"
@@ -94,7 +98,11 @@ def build(text: str, root: Path, work: Path, target: Path) -> None:
     options = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
     machine = ["--target", platform.machine()]
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-    run(["rpmbuild", "-bb", "--quiet", "--nodeps", *machine, *options, "--buildroot", root, file], timeout=600, env=environment)
+    run(
+        ["rpmbuild", "-bb", "--quiet", "--nodeps", *machine, *options, "--buildroot", root, file],
+        timeout=600,
+        env=environment,
+    )
 
 
 def sign(packages: Iterable[Path], key: SigningKey) -> None:
@@ -108,4 +116,7 @@ def sign(packages: Iterable[Path], key: SigningKey) -> None:
 def sign_detached(file: Path, key: SigningKey) -> None:
     """Signs any file: the armoured signature lies beside it as `.asc`."""
     with key.in_use():
-        run(["gpg", "--batch", "--homedir", key.home, "--local-user", OWNER, "--armor", "--detach-sign", file], timeout=60)
+        run(
+            ["gpg", "--batch", "--homedir", key.home, "--local-user", OWNER, "--armor", "--detach-sign", file],
+            timeout=60,
+        )

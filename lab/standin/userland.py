@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tomllib
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -18,42 +19,69 @@ from lab.standin.rpms import Section
 NAMES = Path(__file__).with_name("userland.toml")
 REST = "standin-userland"
 RELEASE_VERSION = {"al2": "2", "al2023": "2023.9.20260105"}
-NOT_PACKAGED = ("dev", "proc", "sys", "run", "tmp", "home", "root", "var/log", "var/cache", "var/lib/rpm", "var/lib/dnf", "etc/machine-id")
+NOT_PACKAGED = (
+    "dev",
+    "proc",
+    "sys",
+    "run",
+    "tmp",
+    "home",
+    "root",
+    "var/log",
+    "var/cache",
+    "var/lib/rpm",
+    "var/lib/dnf",
+    "etc/machine-id",
+)
 NOT_PACKAGED_NAMES = {"__pycache__"}
 
 
-def fill_database(system: str, root: Path, debian: Debian, taken: set[str], recipe: set[str], work: Path) -> None:
-    """Makes packages of all files of `root` and enters them into its rpm database; nothing is installed anew.
+@dataclass(frozen=True)
+class Userland:
+    """A root to describe. `taken`: Debian packages that the repository packages anew, left out here; `recipe`: paths laid down."""
 
-    `taken`: Debian packages that become packages of the repository, and are left to those. `recipe`: paths that the recipe laid down.
-    """
+    system: str
+    root: Path
+    debian: Debian
+    taken: set[str]
+    recipe: set[str]
+
+
+def fill_database(land: Userland, work: Path) -> None:
+    """Makes packages of all files of the root and enters them into its rpm database; nothing is installed anew."""
     names = tomllib.loads(NAMES.read_text())
-    owners = _owners(names, debian, taken, recipe)
-    files, folders = _contents(root, {path for name in taken for path, _ in debian.files(name)})
+    root = land.root
+    owners = _owners(names, land)
+    files, folders = _contents(root, {path for name in land.taken for path, _ in land.debian.files(name)})
     by_package: dict[str, list[Path]] = {}
     for path in files:
         by_package.setdefault(owners.get(f"/{path.relative_to(root)}", REST), []).append(path)
-    sections = [_section(system, names, debian, root, name, paths) for name, paths in sorted(by_package.items())]
+    sections = [_section(land, names, name, paths) for name, paths in sorted(by_package.items())]
     sections.sort(key=lambda section: section.name != REST)  # rpm builds the first as the main package
-    sections.append(_filesystem(system, root, folders))
+    sections.append(_filesystem(land, folders))
     copy = work / "root"
     run(["cp", "-al", root, copy], timeout=120)
     rpms.build(rpms.spec(sections, payload="w.ufdio"), copy, work / "build", work / "rpms")
     inside = root / "var/tmp/standin"
     shutil.move(work / "rpms", inside)
     shutil.rmtree(copy)
-    run(["chroot", root, "bash", "-c", "rpm --initdb && rpm -i --justdb --nodeps --noscripts --nosignature /var/tmp/standin/*.rpm"], timeout=300)
+    command = "rpm --initdb && rpm -i --justdb --nodeps --noscripts --nosignature /var/tmp/standin/*.rpm"
+    run(["chroot", root, "bash", "-c", command], timeout=300)
     shutil.rmtree(inside)
 
 
-def _owners(names: dict[str, Any], debian: Debian, taken: set[str], recipe: set[str]) -> dict[str, str]:
+def _owners(names: dict[str, Any], land: Userland) -> dict[str, str]:
     owners: dict[str, str] = {}
     for name, parts in names["debian"].items():
         for part in parts:
-            if part not in taken:
-                owners.update((path, name) for path, _ in debian.files(part))
-    for path in recipe:
-        matching = [name for name, patterns in names["recipe"].items() if any(fnmatchcase(path, pattern) for pattern in patterns)]
+            if part not in land.taken:
+                owners.update((path, name) for path, _ in land.debian.files(part))
+    for path in land.recipe:
+        matching = [
+            name
+            for name, patterns in names["recipe"].items()
+            if any(fnmatchcase(path, pattern) for pattern in patterns)
+        ]
         owners[path] = matching[0] if matching else "system-release"
     return owners
 
@@ -63,7 +91,11 @@ def _contents(root: Path, left_out: set[str]) -> tuple[list[Path], list[Path]]:
     files, folders = [], []
     for place, below, here in os.walk(root):
         inside = str(Path(place).relative_to(root))
-        below[:] = [name for name in below if f"{inside}/{name}".removeprefix("./") not in NOT_PACKAGED and name not in NOT_PACKAGED_NAMES]
+        below[:] = [
+            name
+            for name in below
+            if f"{inside}/{name}".removeprefix("./") not in NOT_PACKAGED and name not in NOT_PACKAGED_NAMES
+        ]
         links = [name for name in below if (Path(place) / name).is_symlink()]
         folders.append(Path(place))
         for name in (*here, *links):
@@ -73,27 +105,30 @@ def _contents(root: Path, left_out: set[str]) -> tuple[list[Path], list[Path]]:
     return sorted(files), [folder for folder in sorted(folders) if folder != root]
 
 
-def _section(system: str, names: dict[str, Any], debian: Debian, root: Path, name: str, paths: list[Path]) -> Section:
+def _section(land: Userland, names: dict[str, Any], name: str, paths: list[Path]) -> Section:
     parts = names["debian"].get(name, [])
-    version = rpm_version(debian.version(parts[0])) if parts else RELEASE_VERSION[system]
+    version = rpm_version(land.debian.version(parts[0])) if parts else RELEASE_VERSION[land.system]
     provides = [*names["provides"].get(name, []), *rpms.elf_dependencies("provides", paths)]
     if name == "system-release":
-        provides += [f"system-release(releasever) = {RELEASE_VERSION[system]}", f"redhat-release = {RELEASE_VERSION[system]}"]
+        provides += [
+            f"system-release(releasever) = {RELEASE_VERSION[land.system]}",
+            f"redhat-release = {RELEASE_VERSION[land.system]}",
+        ]
     return Section(
         name=name,
         version=version,
-        release=f"1.{DIST[system]}",
+        release=f"1.{DIST[land.system]}",
         summary=f"{name}, from Debian: {', '.join(parts)}" if parts else f"{name} of the Amazon Linux stand-in",
         license="see Debian's copyright files",
-        files=tuple(_line(root, path) for path in paths),
+        files=tuple(_line(land.root, path) for path in paths),
         requires=rpms.elf_dependencies("requires", paths),
         provides=tuple(dict.fromkeys(provides)),
     )
 
 
-def _filesystem(system: str, root: Path, folders: list[Path]) -> Section:
-    files = tuple(_line(root, folder) for folder in folders)
-    return Section("filesystem", "3.14", f"1.{DIST[system]}", "The basic directory layout", "Public Domain", files)
+def _filesystem(land: Userland, folders: list[Path]) -> Section:
+    files = tuple(_line(land.root, folder) for folder in folders)
+    return Section("filesystem", "3.14", f"1.{DIST[land.system]}", "The basic directory layout", "Public Domain", files)
 
 
 def _line(root: Path, path: Path) -> str:
