@@ -27,7 +27,9 @@ def address(host: Any) -> str:
     return str(host.backend.get_variables()["ansible_host"])
 
 
-def request(host: Any, path: str, *, method: str = "GET", port: int = 80, headers: Mapping[str, str] | None = None) -> Answer:
+def request(
+    host: Any, path: str, *, method: str = "GET", port: int = 80, headers: Mapping[str, str] | None = None
+) -> Answer:
     """One request on a connection of its own, without proxies or redirects. Raises OSError if nobody answers."""
     connection = http.client.HTTPConnection(address(host), port, timeout=15)
     try:

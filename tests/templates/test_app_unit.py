@@ -11,7 +11,9 @@ UNIT = "etc/systemd/system/app@.service.j2"
 
 
 @pytest.mark.parametrize("release", ["2", "2023"])
-@pytest.mark.parametrize(("kind", "command"), [("nodejs", "/usr/bin/node server.js"), ("python", "/usr/bin/python3 server.py")])
+@pytest.mark.parametrize(
+    ("kind", "command"), [("nodejs", "/usr/bin/node server.js"), ("python", "/usr/bin/python3 server.py")]
+)
 def test_each_kind_has_its_command_on_each_release(render: Render, release: str, kind: str, command: str) -> None:
     text = render("app_runtime", UNIT, release, app_runtime_kind=kind)
     assert command in text

@@ -15,7 +15,9 @@ APP = [{"name": "app", "servers": ["127.0.0.1:3000", "127.0.0.1:3001"], "health_
 
 @pytest.mark.parametrize("release", ["2", "2023"])
 @pytest.mark.parametrize("upstreams", [[], APP])
-def test_braces_are_balanced_and_nothing_is_left_unrendered(render: Render, release: str, upstreams: list[object]) -> None:
+def test_braces_are_balanced_and_nothing_is_left_unrendered(
+    render: Render, release: str, upstreams: list[object]
+) -> None:
     text = render("nginx", TEMPLATE, release, nginx_upstreams=upstreams)
     code = re.sub(r"'[^'\n]*'|#[^\n]*", "", text)
     assert code.count("{") == code.count("}")

@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 from fleet_testing import eventually, request
 
-SECURITY_HEADERS = ("x-content-type-options", "x-frame-options", "referrer-policy", "permissions-policy", "x-request-id")
+SECURITY_HEADERS = (
+    "x-content-type-options",
+    "x-frame-options",
+    "referrer-policy",
+    "permissions-policy",
+    "x-request-id",
+)
 
 
 @contextmanager
@@ -36,7 +42,9 @@ def test_both_servers_get_requests(host: Any) -> None:
 
 
 def test_the_application_learns_the_client_and_nobody_can_lie_about_it(host: Any) -> None:
-    seen = request(host, "/echo", headers={"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}).json["headers"]
+    seen = request(host, "/echo", headers={"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}).json[
+        "headers"
+    ]
     assert seen["x-forwarded-for"] == "10.0.0.1"
     assert seen["x-forwarded-proto"] == "http"
 
