@@ -75,7 +75,7 @@ def test_an_instance_of_the_image_has_its_files_and_its_own_identity(
 
 def test_names_are_unique_and_well_formed(ec2: Any, source: str, image: str) -> None:
     assert code_of(ec2.create_image, InstanceId=source, Name="tested-image") == "InvalidAMIName.Duplicate"
-    assert code_of(ec2.create_image, InstanceId=source, Name="a") == "InvalidAMIName.Malformed"
+    assert code_of(ec2.create_image, InstanceId=source, Name="bad name!") == "InvalidAMIName.Malformed"
     assert code_of(ec2.create_image, InstanceId="i-0000", Name="nothing") == "InvalidInstanceID.NotFound"
 
 

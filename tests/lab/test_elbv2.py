@@ -41,8 +41,17 @@ def balancer(lab: RunningLab, group: str, webs: tuple[str, str]) -> Iterator[str
     arn = load_balancer(lab, "shop", group)
     elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": i} for i in webs])
     all_healthy(lab, group, *webs)
+    wait_for("answers of both", lambda: answers(lab, arn) and len(names(lab, arn, 4)) == 2)
     yield arn
     elbv2.delete_load_balancer(LoadBalancerArn=arn)
+
+
+def answers(lab: RunningLab, arn: str) -> bool:
+    """Whether the load balancer listens (a listener takes effect a moment after its creation)."""
+    try:
+        return sum(names(lab, arn, 1).values()) == 1
+    except OSError:
+        return False
 
 
 def all_healthy(lab: RunningLab, group: str, *ids: str) -> None:
