@@ -31,8 +31,10 @@ def webs(lab: RunningLab, ec2: Any) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def group(lab: RunningLab) -> str:
-    return target_group(lab, "shop")
+def group(lab: RunningLab) -> Iterator[str]:
+    made = target_group(lab, "shop")
+    yield made
+    lab.client("elbv2").delete_target_group(TargetGroupArn=made)
 
 
 @pytest.fixture(scope="module")
