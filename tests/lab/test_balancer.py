@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lab import inside
-from lab.balancer.health import HEALTHY, Check, Tally, Verdict, ask, matches
+from lab.balancer.health import HEALTHY, INITIAL, Check, Tally, Verdict, ask, matches
 from lab.balancer.plan import Answer, Condition, Forward, Listener, Plan, Pool, Redirect, Rule, Server
 from lab.balancer.process import Balancer
 from lab.settings import GATEWAY, Settings
@@ -279,9 +279,9 @@ def test_a_health_check_tells_what_is_wrong(bare: Settings, webs: tuple[Web, Web
 def test_a_new_target_needs_one_success_or_the_unhealthy_threshold() -> None:
     tally = Tally(3, 2)
     tally.count(BAD)
-    assert tally.verdict.state == "initial"
+    assert tally.verdict == INITIAL
     tally.count(HEALTHY)
-    assert tally.verdict.state == "healthy"
+    assert tally.verdict == HEALTHY
     other = Tally(3, 2)
     other.count(BAD)
     other.count(BAD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,12 @@ def find(ec2: Any, image_id: str) -> dict[str, Any]:
     return found
 
 
+def _ended(ec2: Any, image_id: str) -> bool:
+    return bool(find(ec2, image_id)["State"] != "pending")
+
+
 def available(ec2: Any, image_id: str) -> dict[str, Any]:
-    wait_for("end of pending", lambda: find(ec2, image_id)["State"] != "pending")
+    wait_for("end of pending", partial(_ended, ec2, image_id))
     found = find(ec2, image_id)
     assert found["State"] == "available", found.get("StateReason")
     return found
@@ -140,7 +145,8 @@ def test_a_copy_with_an_unknown_key_fails_and_says_so(lab: RunningLab, ec2: Any,
         copy = west.copy_image(
             SourceImageId=image, SourceRegion="us-east-1", Name="bad-key", Encrypted=True, KmsKeyId=key
         )["ImageId"]
-        wait_for("failed", lambda copy=copy: find(west, copy)["State"] == "failed")
+        wait_for("end of pending", partial(_ended, west, copy))
+        assert find(west, copy)["State"] == "failed"
         assert "not accessible" in find(west, copy)["StateReason"]["Message"]
         assert code_of(launch, ec2=west, ImageId=copy) == "InvalidAMIID.Unavailable"
         west.deregister_image(ImageId=copy)

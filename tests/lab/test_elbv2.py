@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -21,11 +22,8 @@ pytestmark = pytest.mark.lab
 def webs(lab: RunningLab, ec2: Any) -> Iterator[tuple[str, str]]:
     """Two instances in two zones that answer on port 80 with their names."""
     a, b = subnets(ec2)["us-east-1a"], subnets(ec2)["us-east-1b"]
-    from base64 import b64decode
-
     made = tuple(launch(ec2, SubnetId=s, UserData=b64decode(user_data()).decode()) for s in (a, b))
-    for one in made:
-        wait_for("status ok", lambda one=one: status(ec2, one) == "ok")
+    wait_for("status ok", lambda: all(status(ec2, one) == "ok" for one in made))
     yield made[0], made[1]
     ec2.terminate_instances(InstanceIds=list(made))
 
@@ -171,8 +169,6 @@ def test_draining_under_load_fails_no_request(
 
 def test_a_dead_machine_turns_its_target_unhealthy(lab: RunningLab, ec2: Any, group: str, balancer: str) -> None:
     elbv2 = lab.client("elbv2")
-    from base64 import b64decode
-
     made = launch(ec2, UserData=b64decode(user_data()).decode())
     wait_for("status ok", lambda: status(ec2, made) == "ok")
     elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": made}])
