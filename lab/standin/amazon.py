@@ -261,7 +261,7 @@ def _services(root: Path) -> None:
 def _needs_restarting_in_a_container(root: Path) -> None:
     """Corrects assumptions of needs-restarting that fail in a container; without this it never finds anything.
 
-    It takes the time of /proc/1 for the boot, and adds to it a process' start ticks, which count from the kernel's boot (btime of /proc/stat).
+    It takes the time of /proc/1 for the boot and adds a process' start ticks to it; those count from the kernel's boot (/proc/stat).
     It takes any mapping of a device with major number 0 (so all of overlayfs) for no regular file: those without a file have inode 0.
     """
     plugin = root / "usr/lib/python3/dist-packages/dnf-plugins/needs_restarting.py"

@@ -72,7 +72,12 @@ def test_the_digest_changes_with_content_name_execute_bit_and_link_target(tmp_pa
 
 @pytest.mark.parametrize(
     ("debian", "upstream"),
-    [("1:3.0.9-1+b2", "3.0.9"), ("18.20.4+dfsg-1~deb12u3", "18.20.4"), ("4.3-2+deb12u3", "4.3"), ("252.39-1~deb12u2", "252.39")],
+    [
+        ("1:3.0.9-1+b2", "3.0.9"),
+        ("18.20.4+dfsg-1~deb12u3", "18.20.4"),
+        ("4.3-2+deb12u3", "4.3"),
+        ("252.39-1~deb12u2", "252.39"),
+    ],
 )
 def test_an_rpm_has_the_upstream_version_of_its_debian_package(debian: str, upstream: str) -> None:
     assert packages.rpm_version(debian) == upstream
@@ -101,14 +106,19 @@ def test_a_package_description_that_does_not_say_standin_is_refused(tmp_path: Pa
 
 def test_one_advisory_lists_all_packages_that_it_updates(tmp_path: Path) -> None:
     updated = [package for package in packages.load_packages("al2023") if package.updated_by]
-    files = {Build(package, "al2023", True): tmp_path / f"{package.name}-1.0-2.amzn2023.standin.x86_64.rpm" for package in updated}
+    files = {
+        Build(package, "al2023", True): tmp_path / f"{package.name}-1.0-2.amzn2023.standin.x86_64.rpm"
+        for package in updated
+    }
     for file in files.values():
         file.write_bytes(b"rpm")
     document = ElementTree.fromstring(repository.updateinfo(files))  # noqa: S314 - written just now
     assert [element.text for element in document.findall("update/id")] == ["ALAS2023-2026-001"]
     entries = document.findall("update/pkglist/collection/package")
     assert {entry.get("name") for entry in entries} == {"nginx", "openssl-libs"}
-    assert {(entry.get("version"), entry.get("release"), entry.get("arch")) for entry in entries} == {("1.0", "2.amzn2023.standin", "x86_64")}
+    assert {(entry.get("version"), entry.get("release"), entry.get("arch")) for entry in entries} == {
+        ("1.0", "2.amzn2023.standin", "x86_64")
+    }
 
 
 def test_an_advisory_is_published_in_one_lab_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
