@@ -18,6 +18,7 @@ PUBLIC = "/aws/service/"
 class LabParameter(Parameter):
     """moto's record, with the ciphertext of the region's KMS in place of a readable imitation."""
 
+    value: str
     sealed_in: str | None = None
     """The region whose KMS has encrypted the value."""
 
