@@ -191,7 +191,7 @@ def platforms(data: Mapping[str, Any]) -> list[str]:
 
 
 def _wanted_on(platform: str, data: Mapping[str, Any], step: Step) -> bool:
-    whole = next((s for s in data.get("mainSteps", []) if s["name"] == step.name), {})
+    whole: Mapping[str, Any] = next((s for s in data.get("mainSteps", []) if s["name"] == step.name), {})
     operands = (whole.get("precondition") or {}).get("StringEquals", ["platformType", platform])
     return platform in operands or not {"Windows", "Linux", "MacOS"} & set(operands)
 
