@@ -84,10 +84,11 @@ def _lines(state: dict[str, Any]) -> str | None:
 
 
 def _sysctl(state: dict[str, Any]) -> str:
-    """Out of the files; the live value too where this machine lets it."""
+    """In the file that is read last; the live value too where this machine lets it."""
     name, value = state["name"], contrary(state["value"], state.get("accept"))
     pattern = name.replace(".", "\\.")
-    return f"sed -i '/^{pattern} *=/d' /etc/sysctl.d/*.conf; sysctl -q -w {name}={value} 2>/dev/null; true"
+    path = "/etc/sysctl.d/99-zz-fleet-hardening.conf"
+    return f"sed -i '/^{pattern} *=/d' {path}; echo '{name} = {value}' >>{path}; sysctl -q -w {name}={value} 2>/dev/null; true"
 
 
 def _module(state: dict[str, Any]) -> str:
@@ -136,7 +137,7 @@ def _aging(state: dict[str, Any]) -> str:
     option = {"maximum_days": "-M", "minimum_days": "-m", "warn_days": "-W", "inactive_days": "-I"}[state["field"]]
     days = state["days"] + 1 if state["at_most"] else state["days"] - 1
     user = "pw-" + state["field"].replace("_", "-")
-    return f"useradd -M {user} && echo '{user}:x1Y2z3W4v5-q' | chpasswd; chage {option} {days} {user}"
+    return f"useradd -M -d / {user} && echo '{user}:x1Y2z3W4v5-q' | chpasswd; chage {option} {days} {user}"
 
 
 def _package(state: dict[str, Any]) -> str | None:

@@ -29,11 +29,12 @@ def harden(*arguments: str, **variables: Any) -> tuple[subprocess.CompletedProce
     return done, reports
 
 
-def on_machines(pattern: str, module: str, arguments: str) -> None:
-    """Run a module of ansible.builtin as root on the machines that match."""
+def on_machines(pattern: str, module: str, arguments: str) -> str:
+    """Run a module of ansible.builtin as root on the machines that match; returns what Ansible printed."""
     argv = ["ansible", "-i", INVENTORY, pattern, "-b", "-m", f"ansible.builtin.{module}", "-a", arguments]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def machine(name: str) -> Any:

@@ -34,6 +34,7 @@ def empty_packages(folder: Path) -> Path:
         if c.type == "package" and c.state["state"] == "absent"
         for name in _names(c.state["name"])
     ]
+    names.append("at")  # two controls are about it, and the repository does not have it
     head = "Name: {0}\nVersion: 1\nRelease: 1\nSummary: test\nLicense: MIT\nBuildArch: noarch\n%description\ntest\n%files\n"
     for name in names:
         spec = folder / f"{name}.spec"
@@ -64,7 +65,7 @@ def script(name: str, key: str) -> str:
         text = recipe(control, name) if key == "break" else control.test.get(key)
         if text:
             parts.append(
-                f"( {text} ) >/dev/null 2>/tmp/{control.id}.err || echo {control.id}: $(cat /tmp/{control.id}.err)"
+                f"( {text} ) >/dev/null 2>/tmp/{control.id}.err || echo RECIPE FAILED {control.id}: $(cat /tmp/{control.id}.err)"
             )
     return "\n".join(parts) + "\n"
 
@@ -72,7 +73,8 @@ def script(name: str, key: str) -> str:
 def run_script(name: str, key: str) -> None:
     path = EPHEMERAL / f"{key}-{name}.sh"
     path.write_text(script(name, key))
-    on_machines(name, "script", str(path))
+    said = on_machines(name, "script", str(path))
+    assert "RECIPE FAILED" not in said, said
 
 
 @pytest.fixture(scope="module")

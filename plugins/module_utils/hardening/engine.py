@@ -41,6 +41,12 @@ class Evaluation(object):
         # type: (str, str) -> None
         self.status, self.reason = status, reason
 
+    @property
+    def unread(self):
+        # type: () -> bool
+        """Whether reading failed."""
+        return self.status == "fail" and self.found is None
+
     def look(self, host):
         # type: (Host) -> None
         """Read and compare; ends the control where there is nothing to do."""
@@ -57,6 +63,12 @@ class Evaluation(object):
         elif all(what in beyond for what, _wanted, _value in self.differences):
             self.end("not_applied_here", "; ".join(sorted({beyond[d[0]] for d in self.differences})))
         return None
+
+    def look_again_if_unread(self, host):
+        # type: (Host) -> None
+        if self.unread:
+            self.status, self.reason = "", ""
+            self.look(host)
 
     def settle(self, host):
         # type: (Host) -> None
@@ -107,7 +119,8 @@ def evaluate(controls, host, enforce, excepted):
     show_units(host, sorted(set(units)))
     for item in evaluations:
         _first_look(item, host, excepted)
-    open_ones = [item for item in evaluations if item.status == ""]
+    # What could not be read may be readable once other controls hold: sshd says nothing while a host key is open to others.
+    open_ones = [item for item in evaluations if item.status == "" or item.unread]
     if enforce:
         _enforce(open_ones, host)
         disturbed = _disturbed(evaluations, host)
@@ -143,7 +156,9 @@ def _enforce(items, host):
     # type: (List[Evaluation], Host) -> None
     for item in items:
         if item.resource.guard is None:
-            _apply(item, host)
+            item.look_again_if_unread(host)
+            if item.status == "":
+                _apply(item, host)
             if item.status == "":
                 item.settle(host)
     _run_later(host, items)
@@ -208,12 +223,7 @@ def enforce_guarded(group, items, host, before):
             item.end("fail", "%s; %s" % (described(item.differences), refused))
         return
     mark = host.system.mark()
-    for item in items:
-        if group != "sshd":
-            # An account that another control has just changed is seen as it is now. (Asking sshd each time would take long.)
-            item.look(host)
-        if item.status == "":
-            _apply(item, host)
+    _apply_all(group, items, host)
     problem = _proof(group, host, before)
     if problem is None:
         for item in items:
@@ -232,6 +242,18 @@ def enforce_guarded(group, items, host, before):
         return
     for item in items:
         item.end("fail", "%s; undone, because %s" % (described(item.differences), problem))
+
+
+def _apply_all(group, items, host):
+    # type: (str, List[Evaluation], Host) -> None
+    for item in items:
+        if group == "sshd":
+            item.look_again_if_unread(host)
+        else:
+            # An account that another control has just changed is seen as it is now. (Asking sshd each time would take long.)
+            item.look(host)
+        if item.status == "":
+            _apply(item, host)
 
 
 def _proof(group, host, before):
