@@ -240,7 +240,7 @@ def test_a_name_of_an_instance_resolves_inside(lab: RunningLab, instance: dict[s
 
 @pytest.fixture(scope="module")
 def instance(lab: RunningLab) -> Iterator[dict[str, str]]:
-    ec2 = lab.client("ec2")
+    ec2, name = lab.client("ec2"), f"cli-test-{os.getpid()}"
     subnet = ec2.describe_subnets(Filters=[{"Name": "tag:Name", "Values": ["app-us-east-1a"]}])["Subnets"][0][
         "SubnetId"
     ]
@@ -252,12 +252,12 @@ def instance(lab: RunningLab) -> Iterator[dict[str, str]]:
         InstanceType="t3.medium",
         MinCount=1,
         MaxCount=1,
-        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "cli-test"}]}],
+        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
     )["Instances"]
     ec2.get_waiter("instance_status_ok").wait(
         InstanceIds=[made["InstanceId"]], WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
-    yield {"id": made["InstanceId"], "name": "cli-test", "address": made["PrivateIpAddress"]}
+    yield {"id": made["InstanceId"], "name": name, "address": made["PrivateIpAddress"]}
     ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
 
 

@@ -83,14 +83,10 @@ def test_what_leaves_for_the_outside_is_refused_at_once(machine: Machine) -> Non
 @pytest.mark.lab
 def test_a_rebooted_machine_comes_back_with_its_disk_and_address(machine: Machine) -> None:
     machine.exec(["sh", "-c", "echo kept > /root/file; echo lost > /run/file"], timeout=10)
-    before = output(machine, "cat", "/proc/sys/kernel/random/boot_id", "/proc/1/stat")
+    boot_id = ("cat", "/proc/sys/kernel/random/boot_id")
+    before = output(machine, *boot_id)
     machine.reboot()
-    wait_for(
-        "restart",
-        lambda: (
-            output_or_nothing(machine, "cat", "/proc/sys/kernel/random/boot_id", "/proc/1/stat") not in ("", before)
-        ),
-    )
+    wait_for("restart", lambda: output_or_nothing(machine, *boot_id) not in ("", before))
     wait_for("SSH daemon", lambda: machine.booted)
     assert output(machine, "cat", "/root/file") == "kept"
     assert machine.exec(["test", "-e", "/run/file"], timeout=10).returncode == 1
