@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from lab.settings import GATEWAY, PREFIX_LENGTH
@@ -137,12 +138,12 @@ def _leaves(meta: InstanceMetadata, issue: Issue) -> dict[str, Callable[[], str]
     }
     if meta.public_key:
         texts["public-keys/0/openssh-key"] = meta.public_key.rstrip("\n") + "\n"
-    leaves: dict[str, Callable[[], str]] = {f"meta-data/{name}": (lambda t=text: t) for name, text in texts.items()}
+    leaves: dict[str, Callable[[], str]] = {f"meta-data/{name}": partial(str, text) for name, text in texts.items()}
     leaves["dynamic/instance-identity/document"] = lambda: _identity(meta)
     if meta.profile_arn:
         leaves["meta-data/iam/info"] = lambda: _profile(meta)
         for role in meta.role_names:
-            leaves[f"meta-data/iam/security-credentials/{role}"] = lambda r=role: _credentials(issue(meta, r))
+            leaves[f"meta-data/iam/security-credentials/{role}"] = partial(_credentials, meta, role, issue)
     return leaves
 
 
@@ -192,7 +193,8 @@ def _profile(meta: InstanceMetadata) -> str:
     )
 
 
-def _credentials(credentials: RoleCredentials) -> str:
+def _credentials(meta: InstanceMetadata, role: str, issue: Issue) -> str:
+    credentials = issue(meta, role)
     return json.dumps(
         {
             "Code": "Success",
