@@ -12,10 +12,15 @@ module: image_clean
 short_description: Remove from a host what must not be in an image
 version_added: 0.1.0
 description:
-  - Removes files and directories, empties files and cuts the logs below directories, all in one call.
+  - Stops services, removes files and directories, empties files and cuts the logs below directories, all in one call.
   - In a log directory, rotated and compressed files are removed and the others emptied, so that owner, mode and security label stay.
   - Never follows a symbolic link out of the named paths; leaves the running module's own files alone.
 options:
+  stop_services:
+    description: Globs of systemd services that would go on writing. Those that run are stopped first, not disabled.
+    type: list
+    elements: str
+    default: []
   remove:
     description: Globs of files, links and whole directories to remove. A C(*) as the last part includes hidden names.
     type: list
@@ -43,6 +48,7 @@ author:
 EXAMPLES = r"""
 - name: Clean the host
   ecommerce.fleet.image_clean:
+    stop_services: [nginx, app@*]
     remove: [/etc/ssh/ssh_host_*, /tmp/*]
     empty: [/etc/machine-id]
     empty_logs_below: [/var/log]
@@ -50,6 +56,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+stopped:
+  description: The services that were (in check mode, would be) stopped.
+  returned: always
+  type: list
+  elements: str
 removed:
   description: What was (in check mode, would be) removed.
   returned: always
@@ -72,7 +83,7 @@ import stat
 from ansible.module_utils.basic import AnsibleModule
 
 try:
-    from typing import Dict, Iterable, List, Set, Tuple  # noqa: F401 - for the type comments
+    from typing import Callable, Dict, Iterable, List, Set, Tuple  # noqa: F401 - for the type comments
 except ImportError:  # Python 2.7
     pass
 
@@ -126,6 +137,15 @@ def plan(remove, empty, empty_logs_below, keep):  # type: (List[str], List[str],
     return {"remove": gone, "empty": [p for p in cut if p not in gone and not p.startswith(below)]}
 
 
+def running_services(run_command, patterns):  # type: (Callable[..., Tuple[int, str, str]], List[str]) -> List[str]
+    """The running services that the patterns hit, by what systemd says."""
+    if not patterns:
+        return []
+    argv = ["systemctl", "list-units", "--type=service", "--state=active", "--plain", "--no-legend", "--full"]
+    _code, listed, _error = run_command(argv + patterns, check_rc=True)
+    return sorted(line.split()[0] for line in listed.splitlines() if line.strip())
+
+
 def remove_path(path):  # type: (str) -> None
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
@@ -142,6 +162,7 @@ def empty_file(path):  # type: (str) -> None
 def main():  # type: () -> None
     module = AnsibleModule(
         argument_spec={
+            "stop_services": {"type": "list", "elements": "str", "default": []},
             "remove": {"type": "list", "elements": "str", "default": []},
             "empty": {"type": "list", "elements": "str", "default": []},
             "empty_logs_below": {"type": "list", "elements": "path", "default": []},
@@ -149,6 +170,9 @@ def main():  # type: () -> None
         },
         supports_check_mode=True,
     )
+    running = running_services(module.run_command, module.params.pop("stop_services"))
+    if running and not module.check_mode:
+        module.run_command(["systemctl", "stop"] + running, check_rc=True)
     wanted = plan(**module.params)
     if not module.check_mode:
         for action, paths in ((remove_path, wanted["remove"]), (empty_file, wanted["empty"])):
@@ -160,9 +184,14 @@ def main():  # type: () -> None
                         msg="Cleaning the image: %s could not be cleaned: %s. No image must be made from this host; "
                         "mend the cause and bake again." % (path, error)
                     )
-    lines = ["removed %s\n" % p for p in wanted["remove"]] + ["emptied %s\n" % p for p in wanted["empty"]]
+    lines = (
+        ["stopped %s\n" % name for name in running]
+        + ["removed %s\n" % p for p in wanted["remove"]]
+        + ["emptied %s\n" % p for p in wanted["empty"]]
+    )
     module.exit_json(
         changed=bool(lines),
+        stopped=running,
         removed=wanted["remove"],
         emptied=wanted["empty"],
         diff={"before": "", "after": "".join(lines)},

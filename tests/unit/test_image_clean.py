@@ -5,7 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.ecommerce.fleet.plugins.modules.image_clean import empty_file, plan, remove_path
+from ansible_collections.ecommerce.fleet.plugins.modules.image_clean import (
+    empty_file,
+    plan,
+    remove_path,
+    running_services,
+)
 
 MODULE = Path(__file__).resolve().parents[2] / "plugins" / "modules" / "image_clean.py"
 
@@ -79,6 +84,18 @@ def test_a_link_is_removed_and_what_it_points_to_stays(host: Path) -> None:
     assert outside.is_dir()
     (host / "var/log/link.log").symlink_to(host / "etc/ssh/sshd_config")
     assert "var/log/link.log" not in planned(host, empty_logs_below=["var/log"])["empty"]
+
+
+def test_the_services_that_run_are_asked_from_systemd_and_none_without_a_pattern() -> None:
+    asked: list[list[str]] = []
+
+    def run_command(argv: list[str], check_rc: bool) -> tuple[int, str, str]:
+        asked.append(argv)
+        return 0, "nginx.service loaded active running nginx\napp@3000.service loaded active running app\n", ""
+
+    assert running_services(run_command, []) == [] and asked == []
+    assert running_services(run_command, ["nginx", "app@*"]) == ["app@3000.service", "nginx.service"]
+    assert asked[0][-2:] == ["nginx", "app@*"]
 
 
 def test_it_is_valid_python_2() -> None:
