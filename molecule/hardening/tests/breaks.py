@@ -19,8 +19,8 @@ class NoRecipeError(Exception):
 
 
 def recipe(control: Control, release: str) -> str | None:
-    """The script that breaks the control on a machine of this release; None where its ``test`` says that it can't be."""
-    if "skip" in control.test:
+    """The script that breaks the control on a machine of this release; None where it can't be or is not part of it."""
+    if "skip" in control.test or release not in control.applies.get("os", [release]):
         return None
     if "break" in control.test:
         return str(control.test["break"])
@@ -151,7 +151,8 @@ def _service(state: dict[str, Any]) -> str:
     if state["running"]:
         return "; ".join(f"systemctl disable --now {name}" for name in listed(state["name"]))
     scripts = []
-    for name in listed(state["name"]):
+    # systemd starts no socket whose service runs already.
+    for name in sorted(listed(state["name"]), key=lambda name: not name.endswith(".socket")):
         unit = name if "." in name else f"{name}.service"
         what = (
             "[Socket]\nListenStream=/run/%n" if unit.endswith(".socket") else "[Service]\nExecStart=/bin/sleep infinity"

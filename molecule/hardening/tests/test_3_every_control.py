@@ -85,15 +85,17 @@ def story(tmp_path_factory):
     on_machines("all", "unarchive", f"src={archive} dest=/root/broken/")
     on_machines("all", "command", "rpm -U --force --nodeps --nosignature /root/broken/at-1-1.noarch.rpm")
     _done, before = harden("--check")
-    for name in HOSTS:
-        run_script(name, "break")
-    _done, broken = harden("--check")
-    for name in HOSTS:
-        run_script(name, "repair")
-    enforced_run, enforced = harden()
-    second_run, second = harden()
-    for name in HOSTS:
-        run_script(name, "cleanup")
+    try:
+        for name in HOSTS:
+            run_script(name, "break")
+        _done, broken = harden("--check")
+        for name in HOSTS:
+            run_script(name, "repair")
+        enforced_run, enforced = harden()
+        second_run, second = harden()
+    finally:
+        for name in HOSTS:
+            run_script(name, "cleanup")
     return {
         "before": before,
         "broken": broken,

@@ -12,7 +12,7 @@ from plugins.module_utils.hardening.resources.base import NotApplicableError
 from plugins.module_utils.hardening.resources.kernel import with_mount_options
 from plugins.module_utils.hardening.resources.privilege import default_value, pam_entry, with_pam_entry
 from plugins.module_utils.hardening.resources.probes import listeners
-from plugins.module_utils.hardening.resources.sshd import parse, reads_drop_in, with_setting
+from plugins.module_utils.hardening.resources.sshd import parse, reads_drop_in, with_setting, without_setting
 from plugins.module_utils.hardening.system import HardeningError
 
 from .conftest import Machine
@@ -227,6 +227,13 @@ def test_where_sshd_has_no_drop_ins_it_goes_to_the_top_of_the_file(machine: Mach
 def test_the_block_at_the_top_is_changed_and_not_doubled() -> None:
     twice = with_setting(with_setting("Port 22\n", "MaxAuthTries", "4"), "MaxAuthTries", "3")
     assert twice == "# BEGIN fleet hardening\nMaxAuthTries 3\n# END fleet hardening\nPort 22\n"
+
+
+def test_an_option_whose_last_value_counts_is_silenced_elsewhere() -> None:
+    text = with_setting("MaxStartups 100:30:200\nPort 22\n", "MaxStartups", "10:30:60")
+    assert without_setting(text, "MaxStartups") == (
+        "# BEGIN fleet hardening\nMaxStartups 10:30:60\n# END fleet hardening\n# MaxStartups 100:30:200\nPort 22\n"
+    )
 
 
 def test_an_option_that_this_sshd_does_not_have_is_not_applicable(machine: Machine) -> None:

@@ -19,15 +19,17 @@ if MYPY:
     from ..host import Host  # noqa: F401
 
 MAIN = "/etc/ssh/sshd_config"
-DROP_IN = "/etc/ssh/sshd_config.d/00-fleet-hardening.conf"
+DROP_IN_DIRECTORY = "/etc/ssh/sshd_config.d"
+DROP_IN = DROP_IN_DIRECTORY + "/00-fleet-hardening.conf"
+LAST_WINS = ("maxstartups",)
 BEGIN, END = "# BEGIN fleet hardening", "# END fleet hardening"
 
 
 class SshdSetting(Resource):
     """The value that sshd uses for a connection that no Match block catches.
 
-    sshd takes the first value it reads: ours go into the first drop-in file, or into a block at the top where drop-ins are not read
-    (Amazon Linux 2's OpenSSH 7.4 has no Include).
+    sshd takes the first value it reads: ours go into the first drop-in file, or into a block at the top where drop-ins are not read (Amazon
+    Linux 2's OpenSSH 7.4 has no Include). Of LAST_WINS it takes the last: there others' lines become comments.
     """
 
     name = "sshd"
@@ -60,6 +62,12 @@ class SshdSetting(Resource):
             host.system.write(DROP_IN, put(host.system.read(DROP_IN) or "", option, value, separator=" "), 0o600)
         else:
             host.system.write(MAIN, with_setting(main, option, value))
+        if option.lower() in LAST_WINS:
+            for path in [MAIN] + [path for path in host.system.glob(DROP_IN_DIRECTORY + "/*.conf") if path != DROP_IN]:
+                content = host.system.read(path) or ""
+                quiet = without_setting(content, option)
+                if quiet != content:
+                    host.system.write(path, quiet)
         host.system.forget("sshd")
 
 
@@ -106,3 +114,14 @@ def with_setting(main, option, value):
     """sshd_config with the setting in our block at its top."""
     outside, block = without_block(main, BEGIN, END)
     return "%s\n%s%s\n%s" % (BEGIN, put(block, option, value, separator=" "), END, outside)
+
+
+def without_setting(content, option):
+    # type: (str, str) -> str
+    """The text with every line that sets the option made a comment, but for our block's."""
+    lines, ours = [], False
+    for line in content.splitlines():
+        ours = line.strip() == BEGIN or (ours and line.strip() != END)
+        sets = re.match(r"(?i)^\s*%s[\s=]" % re.escape(option), line) is not None
+        lines.append("# " + line if sets and not ours else line)
+    return "".join(line + "\n" for line in lines)
