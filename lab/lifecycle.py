@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lab import environment, host, network, processes, status
+from lab import cgroups, environment, host, network, processes, status
 from lab.errors import LabError
 from lab.hosts import HostsFile
 from lab.images import ImageStore
@@ -75,6 +75,7 @@ def _clean(settings: Settings, progress: Progress) -> None:
     ended = network.leftovers(settings)
     if ended:
         progress(f"ended {ended} processes that an earlier lab left")
+    cgroups.remove(settings.name)
     state = settings.state
     if not state.exists():
         return

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from lab import layers, personality, processes
+from lab import cgroups, layers, personality, processes
 from lab import settings as names
 from lab.errors import LabError
 from lab.network import Network
@@ -147,11 +147,15 @@ class Machine:
             f"--machine={short}", f"--hostname={self.spec.hostname}", f"--network-bridge={names.BRIDGE}", "--network-veth",
             "--resolv-conf=off", "--timezone=off", "--link-journal=no",
         ]  # fmt: skip
-        script = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@"'
+        groups = " ".join(str(group) for group in cgroups.make(self.settings.name, self.spec.name))
+        script = (
+            'mount -t overlay overlay -o "$1" "$2" && for group in $3; do echo $$ >"$group/cgroup.procs" || exit 1; done '
+            '&& shift 3 && exec "$@"'
+        )
         return spawn(
             [
                 "nsenter", f"--net={self.settings.netns_path}", "unshare", "--mount", "--propagation=private",
-                "sh", "-c", script, "sh", mount, root, *nspawn,
+                "sh", "-c", script, "sh", mount, root, groups, *nspawn,
             ],
             log=self.console,
             env={"PATH": os.environ.get("PATH", PATH_INSIDE), **_nspawn_environment()},
@@ -162,6 +166,7 @@ class Machine:
         while self._nspawn is not None:
             code = self._nspawn.wait()
             self._network.remove_link(f"vb-{self.spec.name[-12:]}")
+            cgroups.remove(self.settings.name, self.spec.name)
             if self._stopping:
                 return
             if code != REBOOT_CODE:
@@ -201,5 +206,4 @@ class Machine:
 
 def _nspawn_environment() -> dict[str, str]:
     """On a machine with cgroup v1 or hybrid, systemd-nspawn has to be told not to look for a unified hierarchy."""
-    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
-    return {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1" if unified else "0", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
+    return {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1" if cgroups.unified() else "0", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
