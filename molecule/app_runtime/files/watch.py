@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 target, ports = sys.argv[1], sys.argv[2:]
 seen = {"rounds": 0, "rounds_with_one_silent": 0, "rounds_with_none": 0, "versions": []}
@@ -12,15 +13,14 @@ seen = {"rounds": 0, "rounds_with_one_silent": 0, "rounds_with_none": 0, "versio
 
 def version(port: str):
     try:
-        with urllib.request.urlopen("http://127.0.0.1:%s/version" % port, timeout=1) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/version", timeout=1) as answer:
             return json.load(answer)["version"]
     except OSError:
         return None
 
 
 def finish(_signal: int, _frame: object) -> None:
-    with open(target, "w") as stream:
-        json.dump(seen, stream)
+    Path(target).write_text(json.dumps(seen))
     sys.exit(0)
 
 
