@@ -251,7 +251,7 @@ def _run_instance(backend: Any, group: LabGroup, subnet: str) -> Any:
             **common,
         )
         return reservation.instances[0]
-    config = group.launch_config
+    config: Any = group.launch_config
     reservation = backend.ec2_backend.run_instances(
         config.image_id,
         1,

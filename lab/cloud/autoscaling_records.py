@@ -66,7 +66,7 @@ class LabInstanceState(InstanceState):
     def remember_origin(self, group: LabGroup) -> None:
         self.version = group.launch_template_number()
         if isinstance(self.version, tuple):
-            template = group.ec2_launch_template
+            template: Any = group.ec2_launch_template
             names = {"LaunchTemplateId": template.id, "LaunchTemplateName": template.name}
             self.from_template = {**names, "Version": str(self.version[1])}
         else:
@@ -84,6 +84,9 @@ class LabInstanceState(InstanceState):
 
 class LabGroup(FakeAutoScalingGroup):
     """moto's group; capacity is a wish here, which the reconciler fulfils."""
+
+    min_size: int
+    max_size: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.activities: list[ScalingActivity] = []

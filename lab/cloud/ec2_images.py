@@ -236,7 +236,7 @@ class ImageRecords:
             raise EC2ClientError("AuthFailure", f"Not authorized for image:{ami_id}")
         super().deregister_image(ami_id)  # type: ignore[misc]
         if with_snapshots:
-            self.snapshots.pop(image.ebs_snapshot.id, None)  # type: ignore[attr-defined, union-attr]
+            self.snapshots.pop(image.ebs_snapshot.id, None)  # type: ignore[attr-defined]
 
     def register_image(self, name: str | None = None, description: str | None = None) -> Ami:
         raise EC2ClientError(

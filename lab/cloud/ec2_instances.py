@@ -204,8 +204,13 @@ def incorrect_state(instance_id: str, participle: str) -> EC2ClientError:
 class InstanceRecords:
     """What the EC2 backend does differently from moto's when instances are launched and looked up."""
 
+    # Of moto's backend, which this class is mixed into.
+    amis: dict[str, Any]
+    reservations: dict[str, Reservation]
+    _get_template_from_args: Any
+
     def run_instances(
-        self, image_id: str, count: int, user_data: Any, security_group_names: list[str], **kwargs: Any
+        self, image_id: str | None, count: int, user_data: Any, security_group_names: list[str], **kwargs: Any
     ) -> Reservation:
         if launched := self._launched_before(kwargs.get("client_token")):
             return launched

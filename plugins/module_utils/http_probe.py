@@ -15,7 +15,7 @@ import time
 try:
     from http.client import HTTPConnection, HTTPException
 except ImportError:  # Python 2.7
-    from httplib import HTTPConnection, HTTPException
+    from httplib import HTTPConnection, HTTPException  # type: ignore[import-not-found,no-redef]
 
 from ansible.module_utils.common.text.converters import to_text
 

@@ -177,7 +177,7 @@ class Deployment:
             raise StoreError("the artifact %s can't be fetched: %s" % (self.wanted["source"], reason))
 
     def restart_in_turn(self):
-        touched = []
+        touched = []  # type: list[int]
         for port in self.restart:
             if touched:
                 time.sleep(self.wanted["pause_seconds"])

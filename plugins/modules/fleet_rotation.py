@@ -79,8 +79,8 @@ except ImportError:  # AnsibleAWSModule reports the missing library
 def default_deadline(fleet: Fleet, state: str) -> float:
     """Seconds that the slowest target group may need, and a margin."""
     if state == "out":
-        return max((g.deregistration_delay for g in fleet.target_groups), default=0) + 2 * SLACK_SECONDS
-    return max((g.seconds_to_healthy for g in fleet.target_groups), default=0) + 3 * SLACK_SECONDS
+        return float(max((g.deregistration_delay for g in fleet.target_groups), default=0) + 2 * SLACK_SECONDS)
+    return float(max((g.seconds_to_healthy for g in fleet.target_groups), default=0) + 3 * SLACK_SECONDS)
 
 
 def rotate(api: FleetApi, instance_id: str, state: str, wait_seconds: float | None, check_mode: bool) -> dict[str, Any]:
