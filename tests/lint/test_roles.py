@@ -77,7 +77,9 @@ def test_the_readme_names_only_variables_that_exist(role: str) -> None:
 def test_every_role_has_a_scenario_with_a_verification(role: str) -> None:
     scenario = ROOT / "molecule" / role
     assert (scenario / "molecule.yml").exists()
-    assert list(scenario.glob("test_*.py")), f"molecule/{role} has no test_*.py"
+    assert list((scenario / "tests").rglob("test_*.py")), (
+        f"molecule/{role}/tests has no test_*.py; molecule looks nowhere else"
+    )
 
 
 @pytest.mark.parametrize("role", roles())
