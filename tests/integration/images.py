@@ -97,14 +97,15 @@ class ImageLab:
         """What a bake must not leave behind, whether it succeeded or not."""
         groups = self.aws("ec2", "describe-security-groups")["SecurityGroups"]
         pairs = self.aws("ec2", "describe-key-pairs")["KeyPairs"]
+        snapshots = self.aws("ec2", "describe-snapshots", "--owner-ids", "self")["Snapshots"]
+        base = self.aws("ec2", "describe-images", "--owners", "amazon")["Images"]
+        amazons = {m["Ebs"]["SnapshotId"] for image in base for m in image["BlockDeviceMappings"]}
         return {
             "hosts": self.hosts(EAST) + self.hosts(WEST),
             "key pairs": [p["KeyName"] for p in pairs if p["KeyName"] != "lab"],
             "security groups": [g["GroupName"] for g in groups if g["GroupName"].startswith("packer")],
             "unencrypted snapshots": [
-                s["SnapshotId"]
-                for s in self.aws("ec2", "describe-snapshots", "--owner-ids", "self")["Snapshots"]
-                if not s["Encrypted"]
+                s["SnapshotId"] for s in snapshots if not s["Encrypted"] and s["SnapshotId"] not in amazons
             ],
         }
 
