@@ -121,7 +121,11 @@ def run(document: dict[str, Any]) -> int:
     except AwsError as error:
         log.write("E", f"{error}; the agent can't know its instance and region")
         return 1
-    logs, state = Logs(region, metadata), State(paths.STATE)
+    try:
+        logs, state = Logs(region, metadata), State(paths.STATE)
+    except OSError as error:
+        log.write("E", f"making the directory for the state of log files: {error}")
+        return 1
     followed = sources(document, names)
     for source in followed:
         state.load(source)
