@@ -18,6 +18,7 @@ locals {
   # An image is a candidate until playbooks/publish_image.yml has booted and tested it in every region.
   image_tags = merge(local.tags, {
     Name            = local.name
+    Role            = "web"
     State           = "candidate"
     Architecture    = var.architecture
     SourceAmi       = data.amazon-parameterstore.source_ami.value
