@@ -206,4 +206,7 @@ class Machine:
 
 def _nspawn_environment() -> dict[str, str]:
     """On a machine with cgroup v1 or hybrid, systemd-nspawn has to be told not to look for a unified hierarchy."""
-    return {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1" if cgroups.unified() else "0", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
+    return {
+        "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1" if cgroups.unified() else "0",
+        "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
+    }
