@@ -31,7 +31,7 @@ REAL: Mapping[str, str] = {
         TerminateInstanceInAutoScalingGroup AttachInstances DetachInstances SetInstanceHealth SetInstanceProtection
         EnterStandby ExitStandby SuspendProcesses ResumeProcesses
         AttachLoadBalancerTargetGroups DetachLoadBalancerTargetGroups DescribeLoadBalancerTargetGroups DescribeLoadBalancers
-        DescribeLifecycleHooks DescribePolicies
+        DescribeLifecycleHooks DescribePolicies DisableMetricsCollection
     """,
     "elasticloadbalancing": """
         CreateLoadBalancer DeleteLoadBalancer DescribeLoadBalancers DescribeLoadBalancerAttributes ModifyLoadBalancerAttributes

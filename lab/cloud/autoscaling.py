@@ -250,6 +250,11 @@ class LabAutoScalingResponse(Recorded, AutoScalingResponse):
         self.autoscaling_backend.delete_auto_scaling_group(self._get_param("AutoScalingGroupName"), force=force)
         return EmptyResult()
 
+    def disable_metrics_collection(self) -> ActionResult:
+        """Groups publish no metrics here (EnableMetricsCollection is refused), so there is nothing to switch off."""
+        self.autoscaling_backend.group(self._get_param("AutoScalingGroupName"))
+        return EmptyResult()
+
     def describe_scaling_activities(self) -> ActionResult:
         name, ids = self._get_param("AutoScalingGroupName"), self._get_param("ActivityIds", [])
         groups = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
 from moto.ec2.utils import parse_user_data
 
+from lab import reconcile
 from lab.cloud.ec2_handlers import Recorded
 
 IMAGE_ATTRIBUTES = {
@@ -25,11 +27,27 @@ IMAGE_ATTRIBUTES = {
 
 CONSOLE_BYTES = 65536
 """GetConsoleOutput returns the last 64 KiB."""
+IMAGE_SECONDS = 8.0
+"""How long CreateImage and CopyImage wait for the file system before they answer with an image that is `pending`."""
 
 
 class LabEC2Response(Recorded, EC2Response):
     machines_dir: ClassVar[Path]
     """Set by `lab.cloud.ec2.install`."""
+
+    def call_action(self) -> Any:
+        """Small images are stored in a moment. The answer waits for that, so that a caller who looks at once sees `available`;
+        Packer's amazon plugin would look again only after 15 seconds."""
+        answer = super().call_action()
+        if self._get_action() in ("CreateImage", "CopyImage"):
+            deadline = time.monotonic() + IMAGE_SECONDS
+            while self._image_is_pending() and time.monotonic() < deadline:
+                time.sleep(0.1)
+        return answer
+
+    def _image_is_pending(self) -> bool:
+        with reconcile.lock:
+            return any(image.state == "pending" for image in self.ec2_backend.amis.values())
 
     def run_instances(self) -> ActionResult:
         """moto launches MinCount instances; EC2 launches MaxCount when it can, and the lab always can."""
