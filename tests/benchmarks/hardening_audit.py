@@ -1,0 +1,79 @@
+"""The audit of all controls on one host, against the same settings checked by Ansible's own modules, a task each.
+
+Only the controls that one stock module can express are in the peer's play; ours evaluates the whole register. So the ratio is a lower bound.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from tests.benchmarks.lab import ROOT, Hosts, alternate
+from tests.benchmarks.result import Result
+
+RUNS = 3
+
+
+def _line(path: str, line: str, pattern: str) -> dict[str, Any]:
+    return {
+        "ansible.builtin.lineinfile": {"path": path, "regexp": pattern, "line": line, "create": True, "mode": "0600"}
+    }
+
+
+def stock_task(control: dict[str, Any]) -> dict[str, Any] | None:
+    """The task that checks the control with a module of ansible.builtin or ansible.posix; None if there is no such module."""
+    state = control["state"]
+    match control["type"]:
+        case "sysctl":
+            return {
+                "ansible.posix.sysctl": {
+                    "name": state["name"],
+                    "value": str(state["value"]),
+                    "sysctl_set": False,
+                    "reload": False,
+                }
+            }
+        case "sshd":
+            return _line("/etc/ssh/sshd_config", f"{state['option']} {state.get('value')}", f"^{state['option']}\\s")
+        case "kernel_module":
+            return _line(
+                f"/etc/modprobe.d/{state['name']}.conf",
+                f"install {state['name']} /bin/false",
+                f"^install {state['name']}\\s",
+            )
+        case "package":
+            return {"ansible.builtin.package": {"name": state["name"], "state": state["state"]}}
+        case "file" if set(state) <= {"path", "mode", "owner", "group"} and "*" not in state["path"]:
+            return {
+                "ansible.builtin.file": {
+                    **state,
+                    "state": "touch",
+                    "access_time": "preserve",
+                    "modification_time": "preserve",
+                }
+            }
+    return None
+
+
+def peer_tasks() -> list[dict[str, Any]]:
+    """The peer's play, made from the register."""
+    files = sorted((ROOT / "controls").glob("*.yml"))
+    controls = [control for file in files for control in yaml.safe_load(file.read_text())]
+    return [{"name": c["title"], **task} for c in controls if (task := stock_task(c))]
+
+
+def measure(hosts: Hosts) -> Result:
+    tasks = peer_tasks()
+    role: dict[str, Any] = {"gather_facts": False, "tasks": [{"ecommerce.fleet.hardening": {"level": 2}}]}
+    stock: dict[str, Any] = {"gather_facts": False, "tasks": tasks}
+    ours, peer = alternate(RUNS, lambda: hosts.play(role, "--check"), lambda: hosts.play(stock, "--check"))
+    return Result(
+        name="hardening_audit",
+        ours=ours,
+        peer=peer,
+        peer_name=f"stock Ansible modules ({len(tasks)} tasks)",
+        unit="s",
+        how=f"wall time of ansible-playbook --check on {hosts.count} {hosts.os} hosts of the lab, median of {RUNS} runs in turn; "
+        "ours evaluates every control of the register, the peer only those that one stock module can express",
+    )
