@@ -1,6 +1,6 @@
 """The audit of all controls on one host, against the same settings checked by Ansible's own modules, a task each.
 
-Only the controls that one stock module can express are in the peer's play; ours evaluates the whole register. So the ratio is a lower bound.
+Only the controls that one stock module can express are in the peer's play, ours evaluates all: the ratio is a lower bound.
 """
 
 from __future__ import annotations
