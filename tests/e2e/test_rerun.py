@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from demo.flow import changed
 from tests.e2e.conftest import LAB, ROOT, Fleet, kill, run, start, wait_for_line
 
 pytestmark = pytest.mark.e2e
@@ -25,6 +26,14 @@ def test_killed_in_the_middle_and_run_again_the_demo_works_on_amazon_linux_2023(
         0,
         0,
     )
+
+
+def test_the_current_ansible_core_finds_amazon_linux_2023_as_the_other_core_left_it() -> None:
+    lab = str(ROOT / ".venv-current" / "bin" / "lab")
+    assert "core 2.16" not in run(lab, "run", "ansible", "--version").stdout
+    done = run(lab, "run", "ansible-playbook", "-i", "inventory/lab", "playbooks/site.yml", "-e", "fleet_os=al2023")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert changed(done.stdout) == 0
 
 
 def test_down_leaves_no_process_namespace_mount_or_file_behind() -> None:
