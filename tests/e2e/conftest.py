@@ -34,6 +34,11 @@ def run(*argv: str, timeout: float = 600, **environment: str) -> subprocess.Comp
     )
 
 
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command said, without the line breaks that Ansible puts into long messages."""
+    return " ".join((done.stdout + done.stderr).split())
+
+
 def start(*argv: str) -> subprocess.Popen[str]:
     """The same in the background, in a session of its own: to be killed in the middle."""
     return subprocess.Popen(

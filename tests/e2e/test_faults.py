@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import LAB, ROOT, Fleet, kill, run, wait_for_line
+from tests.e2e.conftest import LAB, ROOT, Fleet, kill, run, said, wait_for_line
 
 pytestmark = pytest.mark.e2e
 
@@ -47,7 +47,7 @@ def publish(fleet: Fleet, version: str, artifact: Path) -> None:
 def test_an_unpublished_release_is_refused_before_anything_changes(fleet: Fleet) -> None:
     done = fleet.play("roll", fleet_release_version="9.9.9")
     assert done.returncode != 0
-    assert "Release 9.9.9 is not published for lab" in done.stdout
+    assert "Release 9.9.9 is not published for lab" in said(done)
     assert fleet.lifecycle() == ["InService"] * 3
 
 
@@ -57,22 +57,22 @@ def test_an_artifact_whose_checksum_differs_is_not_uploaded(fleet: Fleet, tmp_pa
         fleet_release_sha256="0" * 64,
     )  # fmt: skip
     assert done.returncode != 0
-    assert "announced was 000000" in done.stdout
-    assert "Nothing was uploaded" in done.stdout
+    assert "announced was 000000" in said(done)
+    assert "Nothing was uploaded" in said(done)
 
 
 def test_a_roll_below_the_minimum_is_refused_with_the_remedy(fleet: Fleet) -> None:
     done = fleet.play("roll", fleet_release_version="1.1.0", fleet_batch_size=2)
     assert done.returncode != 0
-    assert "MinSize is 2" in done.stdout
+    assert "MinSize is 2" in said(done)
     assert fleet.lifecycle() == ["InService"] * 3
 
 
 def test_a_production_inventory_never_reaches_the_lab() -> None:
     done = run(LAB, "run", "ansible-playbook", "-i", "inventory/prod", "playbooks/fleet.yml")
     assert done.returncode != 0
-    assert "inventory prod is for account" in done.stdout
-    assert "Nothing was changed" in done.stdout
+    assert "inventory prod is for account" in said(done)
+    assert "Nothing was changed" in said(done)
 
 
 def test_a_check_run_of_site_changes_nothing_and_does_not_fail(fleet: Fleet) -> None:
@@ -84,7 +84,7 @@ def test_a_release_that_never_gets_healthy_stops_the_roll_and_the_fleet_serves_o
     publish(fleet, "1.2.0", never_healthy(shop("1.2.0", tmp_path)))
     done = fleet.play("roll", fleet_release_version="1.2.0")
     assert done.returncode != 0
-    stopped = done.stdout[done.stdout.rindex("roll (1.2.0) stopped at i-") :].replace("\n", " ")
+    stopped = said(done)[said(done).rindex("roll (1.2.0) stopped at i-") :]
     assert "in us-east-1" in stopped
     assert "-e fleet_release_version=1.2.0" in stopped
     assert "Traceback" not in done.stdout
@@ -97,8 +97,8 @@ def test_a_release_that_never_gets_healthy_stops_the_roll_and_the_fleet_serves_o
 def test_while_an_operation_is_unfinished_another_one_is_refused(fleet: Fleet) -> None:
     done = fleet.play("patch")
     assert done.returncode != 0
-    assert "roll of 1.2.0" in done.stdout
-    assert "fleet_force=true" in done.stdout
+    assert "roll of 1.2.0" in said(done)
+    assert "fleet_force=true" in said(done)
 
 
 def test_a_roll_whose_controller_was_killed_is_resumed_by_running_it_again(fleet: Fleet, tmp_path: Path) -> None:
