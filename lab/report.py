@@ -42,8 +42,9 @@ def show(settings: Settings, *, as_json: bool) -> int:
 
 
 def load_balancer_address(settings: Settings, name: str | None) -> tuple[str, int]:
-    """Where a load balancer listens inside the lab: the named one, or the only one."""
-    balancers = {b["LoadBalancerName"]: b for b in Client(settings).load_balancers()}
+    """Where a load balancer listens inside the lab: the named one, or the only one. Of two of a name the first region's."""
+    found = list(Client(settings).load_balancers())
+    balancers = {b["LoadBalancerName"]: b for b in reversed(found)}
     if name is None and len(balancers) == 1:
         name = next(iter(balancers))
     if name not in balancers:
