@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,9 +62,7 @@ class Screen:
     def say(self, line: str) -> None:
         self.console.print(f"  [dim]{line}[/]")
 
-    def run(
-        self, title: str, argv: Sequence[str], log: Path, *, timeout: float, env: Mapping[str, str] | None = None
-    ) -> str:
+    def run(self, title: str, argv: Sequence[str], log: Path, *, timeout: float) -> str:
         """Run a command with its output in ``log`` and its news on the screen; returns the output."""
         log.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + timeout
@@ -78,7 +76,7 @@ class Screen:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1", **(env or {})},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"},
             ) as process,
         ):
             if process.stdout is None:

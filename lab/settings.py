@@ -71,9 +71,6 @@ class Settings:
     def endpoint(self) -> str:
         return f"http://{GATEWAY}:{API_PORT}"
 
-    def repository_url(self, os_name: OperatingSystem) -> str:
-        return f"http://{GATEWAY}:{REPOSITORY_PORT}/{os_name}"
-
     @property
     def machines_dir(self) -> Path:
         return self.state / "machines"
