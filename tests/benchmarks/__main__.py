@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.benchmarks import hardening_audit
-from tests.benchmarks.lab import ROOT, BenchmarkError, Hosts
+from tests.benchmarks import hardening_audit, site
+from tests.benchmarks.lab import ROOT, BenchmarkError, Lab
 
-BENCHMARKS = {"hardening_audit": hardening_audit.measure}
+BENCHMARKS = {"hardening_audit": hardening_audit, "site": site}
 OUT = ROOT / "build" / "bench"
 
 
@@ -21,11 +21,12 @@ def main() -> None:
     if unknown := sorted(set(names) - set(BENCHMARKS)):
         sys.exit(f"bench: unknown benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     try:
-        with Hosts(os_name="al2023", count=1) as hosts:
+        with Lab(os_name="al2023") as lab:
             for name in names:
-                result = BENCHMARKS[name](hosts)
+                with lab.hosts(BENCHMARKS[name].HOSTS) as hosts:
+                    result = BENCHMARKS[name].measure(hosts)
                 result.write(OUT)
-                print(f"{result}\n  {result.how}", flush=True)
+                print(result, flush=True)
     except BenchmarkError as error:
         sys.exit(f"bench: {error}")
 

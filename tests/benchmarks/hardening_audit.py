@@ -12,6 +12,7 @@ import yaml
 from tests.benchmarks.lab import ROOT, Hosts, alternate
 from tests.benchmarks.result import Result
 
+HOSTS = 1
 RUNS = 3
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,73 +25,87 @@ IMAGE_PARAMETERS = {
     "al2": "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-x86_64-gp2",
     "al2023": "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
 }
+TAGS = {"Environment": "lab", "Application": "ecommerce-web", "Role": "web"}
 
 
 class BenchmarkError(Exception):
     """A benchmark could not be measured; the message has the command and what it said."""
 
 
-class Hosts:
-    """``count`` bare hosts of one OS, for as long as the ``with`` lasts."""
+class Lab:
+    """A lab of the benchmarks' own, for as long as the ``with`` lasts."""
 
-    def __init__(self, os_name: str, count: int) -> None:
+    def __init__(self, os_name: str) -> None:
         self.os = os_name
-        self.count = count
-        self._folder = tempfile.TemporaryDirectory(prefix="fleet-bench-")
+        self.folder = Path(tempfile.mkdtemp(prefix="fleet-bench-"))
 
-    def __enter__(self) -> Hosts:
-        print(f"bench: starting {self.count} {self.os} hosts on a lab of their own", flush=True)
+    def __enter__(self) -> Lab:
+        print(f"bench: starting a lab with {self.os}", flush=True)
         _run([LAB, "up", "--os", self.os], timeout=900)
-        try:
-            self._launch()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _run([LAB, "down"], timeout=120)
-        self._folder.cleanup()
+        shutil.rmtree(self.folder)
 
-    def _launch(self) -> None:
-        image = self._aws("ssm", "get-parameter", "--name", IMAGE_PARAMETERS[self.os])["Parameter"]["Value"]
-        subnet = self._aws("ec2", "describe-subnets", "--filters", "Name=tag:Tier,Values=app")["Subnets"][0]["SubnetId"]
-        launch = ["--image-id", image, "--subnet-id", subnet, "--key-name", "lab", "--count", str(self.count)]
-        started = self._aws("ec2", "run-instances", *launch)["Instances"]
-        _run(
-            [
-                LAB,
-                "run",
-                "aws",
-                "ec2",
-                "wait",
-                "instance-status-ok",
-                "--instance-ids",
-                *(i["InstanceId"] for i in started),
-            ],
-            timeout=120,
-        )
-        hosts = {i["InstanceId"]: {"ansible_host": i["PrivateIpAddress"]} for i in started}
+    def run(self, *argv: str, timeout: float = 600, **environment: str) -> str:
+        """The output of a command in the lab's network with the lab's credentials."""
+        return _run([LAB, "run", *argv], timeout=timeout, **environment)
+
+    def aws(self, *argv: str) -> Any:
+        return json.loads(self.run("aws", "--output", "json", *argv, timeout=60))
+
+    @contextmanager
+    def hosts(self, count: int) -> Iterator[Hosts]:
+        """``count`` bare web hosts as the lab's inventory finds them, terminated at the end."""
+        print(f"bench: starting {count} hosts", flush=True)
+        image = self.aws("ssm", "get-parameter", "--name", IMAGE_PARAMETERS[self.os])["Parameter"]["Value"]
+        subnet = self.aws("ec2", "describe-subnets", "--filters", "Name=tag:Tier,Values=app")["Subnets"][0]["SubnetId"]
+        tags = ",".join(f"{{Key={key},Value={value}}}" for key, value in {**TAGS, "OS": self.os}.items())
+        started = self.aws(
+            "ec2", "run-instances", "--image-id", image, "--subnet-id", subnet, "--key-name", "lab", "--count", str(count),
+            "--iam-instance-profile", "Name=fleet-web", "--tag-specifications", f"ResourceType=instance,Tags=[{tags}]",
+            "--metadata-options", "HttpTokens=required,InstanceMetadataTags=enabled",
+        )["Instances"]  # fmt: skip
+        names = [instance["InstanceId"] for instance in started]
+        try:
+            self.run("aws", "ec2", "wait", "instance-status-ok", "--instance-ids", *names, timeout=120)
+            yield Hosts(self, {i["InstanceId"]: i["PrivateIpAddress"] for i in started})
+        finally:
+            self.aws("ec2", "terminate-instances", "--instance-ids", *names)
+
+
+class Hosts:
+    """Hosts of one OS: `addresses` by instance id."""
+
+    def __init__(self, lab: Lab, addresses: dict[str, str]) -> None:
+        self.lab = lab
+        self.os = lab.os
+        self.count = len(addresses)
+        self.inventory = lab.folder / "hosts.yml"
         variables = yaml.safe_load((ROOT / "inventory/lab/group_vars/all/10-lab.yml").read_text())
         variables = {key: value for key, value in variables.items() if key.startswith("ansible_")}
+        hosts = {name: {"ansible_host": address} for name, address in addresses.items()}
         self.inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": variables}}))
-
-    @property
-    def inventory(self) -> Path:
-        return Path(self._folder.name) / "hosts.yml"
-
-    def _aws(self, *argv: str) -> Any:
-        return json.loads(_run([LAB, "run", "aws", "--output", "json", *argv], timeout=60))
 
     def play(self, play: dict[str, Any], *arguments: str) -> float:
         """Run one play on all hosts; the wall time of the whole process in seconds."""
-        file = Path(self._folder.name) / "play.yml"
+        file = self.lab.folder / "play.yml"
         file.write_text(yaml.safe_dump([{"hosts": "all", "become": True, **play}], sort_keys=False))
         start = time.perf_counter()
-        _run([LAB, "run", "ansible-playbook", "-i", str(self.inventory), str(file), *arguments], timeout=600)
+        self.lab.run("ansible-playbook", "-i", str(self.inventory), str(file), *arguments)
         return time.perf_counter() - start
+
+    def playbook(self, name: str, *arguments: str, **variables: object) -> tuple[float, str]:
+        """Run a playbook of the collection with the lab's inventory; its wall time in seconds and its output."""
+        extra = json.dumps({"fleet_os": self.os, **variables})
+        start = time.perf_counter()
+        output = self.lab.run(
+            "ansible-playbook", "-i", "inventory/lab", f"playbooks/{name}.yml", "-e", extra, *arguments
+        )
+        return time.perf_counter() - start, output
 
 
 def alternate(runs: int, ours: Callable[[], float], peer: Callable[[], float]) -> tuple[float, float]:
@@ -99,8 +115,10 @@ def alternate(runs: int, ours: Callable[[], float], peer: Callable[[], float]) -
     return statistics.median(p[0] for p in pairs), statistics.median(p[1] for p in pairs)
 
 
-def _run(argv: list[str], timeout: float) -> str:
-    done = subprocess.run(argv, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout, check=False)
+def _run(argv: list[str], timeout: float, **environment: str) -> str:
+    done = subprocess.run(
+        argv, cwd=ROOT, env={**ENVIRONMENT, **environment}, capture_output=True, text=True, timeout=timeout, check=False
+    )
     if done.returncode != 0:
         raise BenchmarkError(
             f"`{' '.join(argv)}` ended with exit code {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}"

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One more measured value, and what it should be at most."""
+
+    name: str
+    value: float
+    at_most: float
+    unit: str
+
+    def __str__(self) -> str:
+        verdict = "" if self.value <= self.at_most else ": TOO MUCH"
+        return f"{self.name} {self.value:.2f} {self.unit} (at most {self.at_most:g}){verdict}"
 
 
 @dataclass(frozen=True)
@@ -17,6 +31,7 @@ class Result:
     peer_name: str
     unit: str
     how: str
+    figures: tuple[Figure, ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -25,11 +40,12 @@ class Result:
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        data = {
-            "name": self.name, "ours": round(self.ours, 3), "peer": round(self.peer, 3), "peer_name": self.peer_name,
-            "ratio": round(self.ratio, 2), "unit": self.unit, "how": self.how,
-        }  # fmt: skip
-        (folder / f"{self.name}.json").write_text(json.dumps(data, indent=2) + "\n")
+        (folder / f"{self.name}.json").write_text(json.dumps({**asdict(self), "ratio": self.ratio}, indent=2) + "\n")
 
     def __str__(self) -> str:
-        return f"{self.name}: ours {self.ours:.2f} {self.unit}, {self.peer_name} {self.peer:.2f} {self.unit}, ratio {self.ratio:.1f}"
+        lines = [
+            f"{self.name}: ours {self.ours:.2f} {self.unit}, {self.peer_name} {self.peer:.2f} {self.unit}, ratio {self.ratio:.1f}",
+            *map(str, self.figures),
+            self.how,
+        ]
+        return "\n  ".join(lines)
