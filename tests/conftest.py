@@ -22,12 +22,17 @@ def pytest_configure() -> None:
 
 
 # The order in which suites run: the cheap ones first.
-SUITES = ("lint", "unit", "templates", "lab", "integration", "molecule", "e2e")
+SUITES = ("lint", "unit", "templates", "lab", "molecule", "integration", "e2e")
+# With several workers (`-n 2 --dist loadgroup`, as `make test` does), each of these stays on one: it has a lab of its own.
+LABS = ("lab", "molecule", "integration", "e2e")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def suite(item: pytest.Item) -> int:
-        name = item.path.relative_to(ROOT / "tests").parts[0]
-        return SUITES.index(name) if name in SUITES else len(SUITES)
+    def suite(item: pytest.Item) -> str:
+        return item.path.relative_to(ROOT / "tests").parts[0]
 
-    items.sort(key=suite)
+    items.sort(key=lambda item: SUITES.index(suite(item)) if suite(item) in SUITES else len(SUITES))
+    for item in items:
+        if suite(item) in LABS:
+            item.add_marker(pytest.mark.xdist_group(suite(item)))

@@ -14,9 +14,9 @@ short_description: Configure a service, restart it on change, and put the files 
 version_added: 0.1.0
 description:
   - Stages the files beside their targets, lets their checkers judge them, and swaps them in only when every one passes.
-  - If one has changed, restarts the unit and watches it. It lives once it has been active with the same main process for O(settle_seconds)
-    and its log has gained no line that matches O(error_pattern). M(ansible.builtin.systemd_service) calls a service that dies a second
-    later a success.
+  - If one has changed or the unit does not run, restarts the unit and watches it. It lives once it has been active with the same main
+    process for O(settle_seconds) and its log has gained no line that matches O(error_pattern). M(ansible.builtin.systemd_service) calls
+    a service that dies a second later a success.
   - If it does not live, puts the files back, restarts it with them, and fails with the service's own words.
   - For services that can reload, see M(ecommerce.fleet.staged_files).
 options:
@@ -41,10 +41,14 @@ options:
         elements: str
         default: []
       show_diff: {description: Whether C(--diff) may show the content., type: bool, default: true}
-  restart:
-    description: Whether to restart the unit when a file has changed.
+  state:
+    description: V(started) starts the unit, and restarts it when a file has changed. V(stopped) stops it.
+    type: str
+    choices: [started, stopped]
+    default: started
+  enabled:
+    description: Whether the unit starts at boot. Without it that stays as it is.
     type: bool
-    default: true
   settle_seconds:
     description: How long the unit must run without ending.
     type: float
@@ -105,7 +109,8 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ecommerce.fleet.plugins.module_utils.file_set import FILE_OPTIONS, FileSet, RefusedError
-from ansible_collections.ecommerce.fleet.plugins.module_utils.service_watch import Watch, matching_lines, parse_show
+from ansible_collections.ecommerce.fleet.plugins.module_utils.service_state import Unit
+from ansible_collections.ecommerce.fleet.plugins.module_utils.service_watch import Watch, matching_lines
 
 POLL_SECONDS = 0.2
 CONTEXT_LINES = 20
@@ -141,23 +146,17 @@ class LogMark:
             return log.read().decode("utf-8", "replace")
 
 
-def show(module):
-    # type: (AnsibleModule) -> dict[str, str]
-    properties = "ActiveState,SubState,MainPID,Result"
-    _rc, out, _err = module.run_command(["systemctl", "show", module.params["name"], "-p", properties])
-    return parse_show(out)  # type: ignore[no-any-return]
-
-
 def restart(module, mark):
     # type: (AnsibleModule, LogMark) -> None
     """Raises TroubleError unless the unit lives afterwards."""
     started = clock()
-    rc, _out, err = module.run_command(["systemctl", "restart", module.params["name"]])
-    if rc:
-        raise TroubleError("systemctl restart ended with {0} ({1})".format(rc, err.strip()))
+    unit = Unit(module.run_command, module.params["name"])
+    refused = unit.do("restart")
+    if refused:
+        raise TroubleError(refused)
     watch = Watch(module.params["settle_seconds"])
     while True:
-        verdict = watch.see(clock(), show(module))
+        verdict = watch.see(clock(), unit.show("ActiveState,SubState,MainPID,Result"))
         if verdict.startswith("dead"):
             raise TroubleError(verdict.split(": ", 1)[1])
         if matching_lines(mark.gained(), module.params["error_pattern"]):
@@ -212,13 +211,22 @@ def bring_into_effect(module, files):
     )
 
 
+def do_steps(module, unit, steps):
+    # type: (AnsibleModule, Unit, list[str]) -> None
+    for step in steps:
+        trouble = unit.do(step)
+        if trouble:
+            module.fail_json(msg="{0} has its files, but {1}.".format(module.params["name"], trouble), restored=False)
+
+
 def main():
     # type: () -> None
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_OPTIONS},
-            "restart": {"type": "bool", "default": True},
+            "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
+            "enabled": {"type": "bool"},
             "settle_seconds": {"type": "float", "default": 2},
             "timeout_seconds": {"type": "float", "default": 60},
             "log_path": {"type": "path"},
@@ -233,13 +241,16 @@ def main():
     except RefusedError as refusal:
         message = "The new files of {0} are wrong, so nothing was changed. About {1}: {2}"
         module.fail_json(msg=message.format(module.params["name"], refusal.path, refusal.output), restored=False)
+    unit, runs = Unit(module.run_command, module.params["name"]), module.params["state"] == "started"
+    steps = unit.missing_steps(module.params["enabled"], runs)
     if module.check_mode:
         files.discard()
-        changed = files.attributes_differ() or bool(rewritten)
+        changed = files.attributes_differ() or bool(rewritten or steps)
     else:
-        changed = files.swap()
-        if rewritten and module.params["restart"]:
+        changed = files.swap() or bool(steps)
+        if runs and (rewritten or "start" in steps):
             bring_into_effect(module, files)
+        do_steps(module, unit, [step for step in steps if step != "start"])
     module.exit_json(changed=changed, rewritten=rewritten, diff=diff)
 
 

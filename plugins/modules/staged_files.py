@@ -59,6 +59,9 @@ options:
     type: list
     elements: path
     default: []
+  service:
+    description: A unit that is to run and to start at boot. One that does not run is activated, with the files it has.
+    type: str
   probe:
     description: A request that a service with the new files answers.
     type: dict
@@ -88,6 +91,7 @@ EXAMPLES = r"""
         validate: [nginx, -t, -q, -c, "%s"]
     activate:
       - [systemctl, reload-or-restart, nginx]
+    service: nginx
     probe:
       port: 8081
       path: /config
@@ -123,6 +127,7 @@ from ansible_collections.ecommerce.fleet.plugins.module_utils.file_set import (
     FileSet,
     RefusedError,
 )
+from ansible_collections.ecommerce.fleet.plugins.module_utils.service_state import Unit
 
 ACTIVATION_SECONDS = 90
 LOG_TAIL = 4096
@@ -190,10 +195,26 @@ def bring_into_effect(module, files):
     )
 
 
-def must_activate(module, rewritten):
+def service_steps(module):
+    """What is missing for the unit to run and to start at boot."""
+    name = module.params["service"]
+    return Unit(module.run_command, name).missing_steps(True, True) if name else []
+
+
+def enable(module):
+    trouble = Unit(module.run_command, module.params["service"]).do("enable")
+    if trouble:
+        module.fail_json(
+            msg="The %s is in use, but the service won't start at boot: %s" % (module.params["subject"], trouble)
+        )
+
+
+def must_activate(module, rewritten, steps):
     only = module.params["activate_for"]
     if not module.params["activate"]:
         return False
+    if "start" in steps:
+        return True
     if [path for path in rewritten if not only or path in only]:
         return True
     return module.params["probe"] is not None and probe(module, seconds=0) is not None
@@ -207,6 +228,7 @@ def main():
             directories=dict(type="list", elements="dict", default=[], options=DIRECTORY_OPTIONS),
             activate=dict(type="list", elements="list", default=[]),
             activate_for=dict(type="list", elements="path", default=[]),
+            service=dict(type="str"),
             probe=dict(
                 type="dict",
                 options=dict(
@@ -233,14 +255,17 @@ def main():
             % (module.params["subject"], refusal.path, refusal.output),
             restored=False,
         )
-    needed = must_activate(module, rewritten)
+    steps = service_steps(module)
+    needed = must_activate(module, rewritten, steps)
     if module.check_mode:
         files.discard()
-        changed = files.attributes_differ() or changed or bool(rewritten) or needed
+        changed = files.attributes_differ() or changed or bool(rewritten) or needed or bool(steps)
     else:
-        changed = files.swap() or changed or needed
+        changed = files.swap() or changed or needed or bool(steps)
         if needed:
             bring_into_effect(module, files)
+        if "enable" in steps:
+            enable(module)
     module.exit_json(
         changed=changed,
         rewritten=rewritten,
