@@ -32,6 +32,10 @@ options:
       name: {description: As in C(sysctl -a)., type: str, required: true}
       value: {description: Value., type: str, required: true}
       reason: {description: Why it is so., type: str, required: true}
+      when_present:
+        description: Leave the setting out while the kernel does not have it, as one of a module that is not loaded.
+        type: bool
+        default: false
 author:
   - The ecommerce.fleet maintainers
 attributes:
@@ -59,6 +63,8 @@ not_applied:
   type: dict
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible_collections.ecommerce.fleet.plugins.module_utils.file_set import FileSet
@@ -74,6 +80,10 @@ def render(header, settings):
 
 def live_path(name):
     return "/proc/sys/" + name.replace(".", "/")
+
+
+def is_present(name):
+    return os.path.exists(live_path(name))
 
 
 def read_live(name):
@@ -138,12 +148,13 @@ def main():
                     name=dict(type="str", required=True),
                     value=dict(type="str", required=True),
                     reason=dict(type="str", required=True),
+                    when_present=dict(type="bool", default=False),
                 ),
             ),
         ),
         supports_check_mode=True,
     )
-    settings = module.params["settings"]
+    settings = [each for each in module.params["settings"] if not each["when_present"] or is_present(each["name"])]
     item = dict(
         path=module.params["path"],
         content=render(module.params["header"], settings),

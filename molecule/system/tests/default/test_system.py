@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
+
+READ_FACT = (
+    'import configparser, json; c = configparser.ConfigParser(); c.read("/etc/ansible/facts.d/fleet.fact"); '
+    "print(json.dumps({s: dict(c[s]) for s in c.sections()}))"
+)
 
 
 def test_time_comes_from_the_amazon_time_sync_service_only(host: Any) -> None:
@@ -54,3 +61,34 @@ def test_the_release_says_whether_it_is_still_supported(host: Any) -> None:
     ended = host.check_output(". /etc/os-release; echo $VERSION_ID") == "2"
     fact = host.check_output("cat /etc/ansible/facts.d/fleet.fact")
     assert f"standard_support_ended = {str(ended).lower()}" in fact
+
+
+def test_the_instance_and_what_is_not_proven_of_it_are_recorded(host: Any) -> None:
+    facts = json.loads(host.check_output(f"python3 -c '{READ_FACT}'"))
+    assert facts["instance"]["type"] == "t3.medium"
+    assert facts["instance"]["network_driver"] == "none"
+    assert (facts["instance"]["ena_state"], facts["instance"]["enhanced_networking"]) == ("unknown", "unknown")
+    assert int(facts["instance"]["vcpus"]) == int(host.check_output("grep -c ^processor /proc/cpuinfo"))
+
+
+def test_the_host_keeps_its_name_and_universal_time(host: Any) -> None:
+    assert host.check_output("hostname").startswith("ip-10-")
+    assert not host.file("/etc/cloud/cloud.cfg.d/60-fleet-hostname.cfg").exists
+    assert host.check_output("date +%z") == "+0000"
+
+
+def test_every_kernel_setting_says_why_and_is_live_or_can_t_be_set_here(host: Any) -> None:
+    lines = host.check_output("cat /etc/sysctl.d/60-fleet.conf").splitlines()
+    settings = [(line, above) for above, line in pairwise(lines) if " = " in line and line[0] != "#"]
+    assert len(settings) >= 18
+    assert [line for line, above in settings if not above.startswith("# ")] == []
+    for line, _ in settings:
+        name, value = line.split(" = ")
+        path = f"/proc/sys/{name.replace('.', '/')}"
+        live = host.check_output(f"cat {path} 2>/dev/null || true").split()
+        writable = host.run(f"sh -c ': >> {path}'").rc == 0
+        assert live == value.split() or not writable, name
+
+
+def test_there_is_no_swap_file(host: Any) -> None:
+    assert not host.file("/swapfile").exists

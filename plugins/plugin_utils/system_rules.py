@@ -1,0 +1,109 @@
+# Copyright (c) 2026 The ecommerce.fleet maintainers
+# MIT License (see LICENSE)
+"""The rules of the role system: which values its variables may have, and what its operator should know after a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+RANGES = {
+    "journal_max_mib": (16, 65536, "MiB"),
+    "journal_keep_days": (1, 3653, "days"),
+    "journal_burst_lines": (100, 10_000_000, "lines"),
+    "logrotate_keep": (1, 3653, "files"),
+    "logrotate_max_mib": (1, 65536, "MiB"),
+    "open_files_limit": (1024, 1_048_576, "files"),
+    "instance_min_vcpus": (1, 1024, "processors"),
+    "instance_min_memory_mib": (0, 33_554_432, "MiB"),
+    "swap_mib": (0, 131_072, "MiB"),
+}
+"""Variable → least, most, unit."""
+FORMS = {
+    "time_servers": (r"[A-Za-z0-9.:-]+", "an address or a host name"),
+    "timezone": (r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", "a name such as UTC or America/Sao_Paulo"),
+    "locale": (r"[A-Za-z0-9_.@-]+", "a name such as C.UTF-8"),
+    "instance_types_allowed": (r"[a-z0-9.*?-]+", "a pattern such as t3.*"),
+    "swap_path": (r"(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+", "an absolute path of letters, digits, '-', '_' and '.'"),
+}
+"""Variable (a text or a list of texts) → regular expression, what it means."""
+ROW_FORMS = {
+    "kernel_settings": {
+        "name": (r"[a-z0-9_]+([.][A-Za-z0-9_-]+)+", "a name as sysctl -a shows it"),
+        "value": (r"[^\n\r#]+", "a value in one line"),
+        "reason": (r"[^\n\r]+", "a reason in one line"),
+    },
+    "package_locks": {
+        "name": (r"[A-Za-z0-9][A-Za-z0-9._+-]*", "the name of a package"),
+        "version": (
+            r"([0-9]+:)?[A-Za-z0-9._+~^]+-[A-Za-z0-9._+~^]+",
+            "[epoch:]version-release such as 1:1.24.0-1.amzn2023.0.4",
+        ),
+    },
+}
+"""Variable (a list of dictionaries) → key → regular expression, what it means."""
+
+
+def findings(values: Mapping[str, Any]) -> list[str]:
+    """One sentence for each value that is not allowed. `values`: the role's variables without their prefix."""
+    return [*_ranges(values), *_forms(values), *_rows(values), *_lists(values)]
+
+
+def _ranges(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, (least, most, unit) in RANGES.items():
+        if not least <= int(values[name]) <= most:
+            yield f"system_{name} is {values[name]}; allowed are {least} to {most} {unit}."
+
+
+def _forms(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, (form, allowed) in FORMS.items():
+        texts = [values[name]] if isinstance(values[name], str) else values[name]
+        yield from _wrong(f"system_{name}", texts, form, allowed)
+
+
+def _rows(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, keys in ROW_FORMS.items():
+        for key, (form, allowed) in keys.items():
+            yield from _wrong(f"system_{name}", [row[key] for row in values[name]], form, allowed)
+
+
+def _wrong(variable: str, texts: Sequence[Any], form: str, allowed: str) -> Iterator[str]:
+    for text in texts:
+        if not re.fullmatch(form, str(text)):
+            yield f"{variable} has '{text}'; allowed is {allowed}."
+
+
+def _lists(values: Mapping[str, Any]) -> Iterator[str]:
+    if not values["time_servers"]:
+        yield "system_time_servers is empty; at least one server is needed, such as 169.254.169.123."
+    names = [lock["name"] for lock in values["package_locks"]]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"system_package_locks names {name} more than once; one version is allowed."
+
+
+def full_version(version: str) -> tuple[str, str]:
+    """`1:1.24.0-1` → ("1", "1.24.0-1"); a version without an epoch has epoch 0."""
+    epoch, colon, rest = version.rpartition(":")
+    return (epoch if colon else "0"), rest
+
+
+def unmet_locks(locks: Sequence[Mapping[str, str]], packages: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Locks whose package is installed in another version. `packages`: as package_facts gives them."""
+    unmet = []
+    for lock in locks:
+        wanted = full_version(lock["version"])
+        for package in packages.get(lock["name"], []):
+            has = (str(package.get("epoch") or 0), f"{package['version']}-{package['release']}")
+            if has != wanted:
+                unmet.append(
+                    f"{lock['name']} is locked at {':'.join(wanted)}, but {':'.join(has)} is installed and stays. "
+                    "Install the version that is meant."
+                )
+    return unmet
+
+
+def swap_is_right(found: Mapping[str, Any], path: str, mib: int) -> bool:
+    """Whether the swap file is in use and declared as wanted; 0 MiB: neither. `found`: `swap` of instance_preflight."""
+    sizes = [area["mib"] for area in found["active"] if area["path"] == path]
+    return sizes == ([mib] if mib else []) and (path in found["declared"]) == (mib > 0)
