@@ -93,6 +93,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ecommerce.fleet.plugins.module_utils import host_survey
 from ansible_collections.ecommerce.fleet.plugins.module_utils.imds import Imds, ImdsError
+from ansible_collections.ecommerce.fleet.plugins.module_utils.service_watch import parse_show
 
 SHOWN = ("LoadState", "UnitFileState", "ActiveState", "ConditionResult", "ConditionTimestampMonotonic")
 
@@ -115,9 +116,7 @@ def services(module, names):
     code, out, err = module.run_command(["systemctl", "show", "--property=" + ",".join(SHOWN)] + names)
     if code != 0:
         module.fail_json(msg="systemctl show %s: %s" % (" ".join(names), (err or out).strip()))
-    blocks = [
-        dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in out.strip().split("\n\n")
-    ]
+    blocks = [parse_show(block) for block in out.strip().split("\n\n")]
     for block in blocks:
         if block.pop("ConditionTimestampMonotonic", "0") == "0":
             block["ConditionResult"] = ""
