@@ -87,7 +87,13 @@ def debian_root(cache: Path, progress: Callable[[str], None]) -> Path:
 
     def make(folder: Path) -> None:
         progress(f"installing a {release} userland from this machine's package sources (half a minute)")
-        bootstrap(folder / "root", release, BASE_PACKAGES)
+        sources = source_files(release)
+        if not sources:
+            raise LabError(
+                f"building the stand-in: no apt source in {SOURCES} serves {release}",
+                hint="add your mirror and run this again",
+            )
+        bootstrap(folder / "root", release, BASE_PACKAGES, list(map(str, sources)))
 
     return build_once(cache / "base", "debian", recipe(), make) / "root"
 
@@ -97,21 +103,15 @@ def recipe() -> str:
     return digest([codename(), platform.machine(), *BASE_PACKAGES, *EXCLUDED])
 
 
-def bootstrap(root: Path, release: str, packages: Sequence[str]) -> None:
-    """Installs `packages` and what they need into `root`. Raises LabError with apt's own words."""
+def bootstrap(root: Path, release: str, packages: Sequence[str], sources: Sequence[str]) -> None:
+    """Installs `packages` and what they need into `root`, from `sources` (apt's files or lines). Raises LabError with apt's own words."""
     need_tools("mmdebstrap", "apt-config")
-    sources = source_files(release)
-    if not sources:
-        raise LabError(
-            f"building the stand-in: no apt source in {SOURCES} serves {release}",
-            hint="add your mirror and run this again",
-        )
     options = root.parent / "apt.conf"
     options.write_text('APT::Install-Recommends "false";\n' + _host_transport())
     excluded = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
     command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", f"--aptopt={options}", *excluded]
     # apt's lists stay: the repository takes further packages from the same sources, at the same state.
-    command += ["--skip=cleanup/apt", f"--include={','.join(packages)}", release, str(root), *map(str, sources)]
+    command += ["--skip=cleanup/apt", f"--include={','.join(packages)}", release, str(root), *sources]
     done = run(command, timeout=900, check=False)
     if done.returncode:
         tail = "\n".join(done.stderr.strip().splitlines()[-12:])

@@ -2,7 +2,7 @@
 # Copyright (c) 2026 The ecommerce.fleet maintainers
 # MIT License (see LICENSE)
 """Report whether a host is ready for Amazon Inspector, and keep the report as a local fact."""
-# ruff: noqa: UP001, UP010, UP020, UP030, PTH103, PTH110, PTH112, PTH118, PTH120, PTH207
+# ruff: noqa: UP001, UP010, UP020, PTH103, PTH110, PTH112, PTH118, PTH120, PTH207
 
 from __future__ import absolute_import, division, print_function
 
@@ -66,6 +66,7 @@ if MYPY:
     from typing import Any  # noqa: F401 - in type comments, which Python 2.7 skips
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.text.converters import to_text
 from ansible_collections.ecommerce.fleet.plugins.module_utils.agent_evidence import readiness, ready
 
 CLASSIC = ("/opt/aws/awsagent", "/etc/init.d/awsagent", "/usr/lib/systemd/system/awsagent.service")
@@ -87,8 +88,8 @@ def observe(module):
 
 
 def keep(module, text):
-    # type: (AnsibleModule, str) -> dict[str, str]
-    """Writes the fact if it differs; returns the module's diff."""
+    # type: (AnsibleModule, Any) -> dict[str, Any]
+    """Writes the fact, a text, if it differs; returns the module's diff."""
     target = module.params["fact"]
     before = ""
     if os.path.exists(target):
@@ -117,7 +118,8 @@ def main():
     )
     findings = readiness(observe(module))
     report = {"ready": ready(findings), "findings": findings}
-    diff = keep(module, "{0}\n".format(json.dumps(report, indent=2, sort_keys=True, separators=(",", ": "))))
+    text = json.dumps(report, indent=2, sort_keys=True, separators=(",", ": "))
+    diff = keep(module, to_text(text) + to_text("\n"))
     module.exit_json(changed=diff["before"] != diff["after"], diff=diff, **report)
 
 

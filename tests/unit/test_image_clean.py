@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,8 +9,6 @@ from ansible_collections.ecommerce.fleet.plugins.modules.image_clean import (
     remove_path,
     running_services,
 )
-
-MODULE = Path(__file__).resolve().parents[2] / "plugins" / "modules" / "image_clean.py"
 
 
 @pytest.fixture
@@ -96,12 +92,3 @@ def test_the_services_that_run_are_asked_from_systemd_and_none_without_a_pattern
     assert running_services(run_command, []) == [] and asked == []
     assert running_services(run_command, ["nginx", "app@*"]) == ["app@3000.service", "nginx.service"]
     assert asked[0][-2:] == ["nginx", "app@*"]
-
-
-def test_it_is_valid_python_2() -> None:
-    """Amazon Linux 2 runs modules under Python 2.7."""
-    python2 = shutil.which("python2.7")
-    if python2 is None or subprocess.run([python2, "-V"], capture_output=True, timeout=10, check=False).returncode != 0:
-        pytest.skip("no Python 2.7 here; the molecule scenario on Amazon Linux 2 runs it")
-    source = f"compile(open({str(MODULE)!r}).read(), 'image_clean', 'exec')"
-    subprocess.run([python2, "-c", source], check=True, timeout=10)

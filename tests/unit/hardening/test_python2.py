@@ -1,4 +1,4 @@
-"""The code that runs on hosts runs under their Python: 2.7 on Amazon Linux 2, 3.6 and 3.7 elsewhere."""
+"""The engine by itself under Pythons that happen to be here; tests/lab/test_host_modules.py runs the module on hosts, under 2.7 too."""
 
 from __future__ import annotations
 
