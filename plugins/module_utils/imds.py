@@ -48,6 +48,10 @@ class Imds:
             raise ImdsError("it answers %s to %s" % (status, path))
         return text
 
+    def status_without_token(self):
+        """The status of a request as version 1 makes it: 401 where version 2 is required. Raises ImdsError."""
+        return self._ask("GET", "/latest/meta-data/instance-id", {})[0]
+
     def _ask(self, method, path, headers):
         connection = HTTPConnection(self.address, self.port, timeout=SECONDS)
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ROOT, run
+from tests.e2e.conftest import ROOT, Fleet, run
 
 pytestmark = pytest.mark.e2e
 
@@ -36,6 +36,15 @@ def test_every_host_gets_the_security_update_and_restarts_what_used_the_old_file
     for report in summary["patched"].values():
         assert report["updated"]
         assert report["rebooted"] or "nginx.service" in report["restarted"]
+
+
+def test_the_hosts_give_their_metadata_to_nobody_behind_them(fleet: Fleet) -> None:
+    hosts = fleet.aws(
+        "ec2", "describe-instances", "--filters", f"Name=tag:aws:autoscaling:groupName,Values={fleet.name}",
+        "--query", "Reservations[].Instances[].MetadataOptions.[HttpTokens,HttpPutResponseHopLimit]",
+    )  # fmt: skip
+    assert len(hosts) >= 3
+    assert [options for options in hosts if options != ["required", 1]] == []
 
 
 def test_the_report_shows_every_step_and_the_latency_of_the_requests(summary: dict[str, Any]) -> None:
