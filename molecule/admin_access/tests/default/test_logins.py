@@ -30,8 +30,9 @@ def test_a_code_counts_once_also_after_another_run_which_changes_nothing(host):
     """pam_oath notes the used code in the file that the role manages."""
     name, used = host.backend.get_hostname(), code("bob", 1)
     assert login(host, "bob", answer=used).returncode == 0
-    done = ansible("ansible-playbook", str(SCENARIO / "converge.yml"), "--limit", name)
+    done = ansible("ansible-playbook", str(SCENARIO / "converge.yml"), "--limit", name, "--diff", "-vvv")
     assert "changed=0" in done.stdout, done.stdout
+    assert [secret for secret in (*SECRETS.values(), HEXADECIMAL) if secret in done.stdout + done.stderr] == []
     assert login(host, "bob", answer=used).returncode == 255
 
 
