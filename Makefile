@@ -19,7 +19,7 @@ demo: setup ## the main job from one end to the other on the lab (OS=al2 or OS=a
 
 test: setup ## run all tests
 	@scripts/setup --core current --no-packer
-	@.venv/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: setup ## run the checks that pre-commit and CI run
 	@.venv/bin/python -m pytest tests/lint $(PYTEST_ARGS)

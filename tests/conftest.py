@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 COLLECTIONS = ROOT / "build" / "collections"
@@ -23,16 +25,24 @@ def pytest_configure() -> None:
 
 # The order in which suites run: the cheap ones first.
 SUITES = ("lint", "unit", "templates", "lab", "molecule", "integration", "e2e")
-# With several workers (`-n 2 --dist loadgroup`, as `make test` does), each of these stays on one: it has a lab of its own.
+# With several workers (`-n 2`, as `make test` does), each of these stays on one: it has a lab of its own.
 LABS = ("lab", "molecule", "integration", "e2e")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def suite(item: pytest.Item) -> str:
         return item.path.relative_to(ROOT / "tests").parts[0]
 
     items.sort(key=lambda item: SUITES.index(suite(item)) if suite(item) in SUITES else len(SUITES))
-    for item in items:
-        if suite(item) in LABS:
-            item.add_marker(pytest.mark.xdist_group(suite(item)))
+
+
+class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        """What stays on one worker: a suite with a lab, else each test for itself."""
+        suite = nodeid.split("/")[1]
+        return suite if suite in LABS else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SuiteScheduling:
+    """`--dist loadgroup` would do, but pytest-xdist 3.8 does not group under pytest 9."""
+    return SuiteScheduling(config, log)

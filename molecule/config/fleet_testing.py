@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,47 @@ def eventually(what: Callable[[], bool], seconds: float = 10) -> bool:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)
+
+
+class Load:
+    """Requests for /echo from `workers` clients at once, each on a kept connection, as long as the ``with`` lasts."""
+
+    def __init__(self, host: Any, workers: int) -> None:
+        self.address = address(host)
+        self.answered = 0
+        self.failed: list[str] = []
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._work) for _ in range(workers)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        connection, used = self._connect(), False
+        while not self._end.is_set():
+            try:
+                connection.request("GET", "/echo")
+                answer = connection.getresponse()
+                answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                connection, was_used, used = self._connect(), used, False
+                # A kept connection may be closed at any time; only a new one must answer (RFC 9112, 9.3.1).
+                if not was_used:
+                    self.failed.append(repr(error))
+                continue
+            used = True
+            if answer.status == 200:
+                self.answered += 1
+            else:
+                self.failed.append(f"status {answer.status}")
+
+    def _connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self.address, 80, timeout=15)

@@ -16,7 +16,8 @@ from ansible.module_utils.common.text.converters import to_bytes, to_text
 
 FILE_OPTIONS = dict(
     path=dict(type="path", required=True),
-    content=dict(type="str", required=True),
+    content=dict(type="str"),
+    secret_content=dict(type="str", no_log=True),
     mode=dict(type="str", default="0644"),
     owner=dict(type="str", default="root"),
     group=dict(type="str", default="root"),
@@ -46,11 +47,19 @@ class FileSet:
 
     def __init__(self, module, files, directories=()):
         self.module = module
-        self.files = files
+        self.files = [self._with_content(item) for item in files]
         self.directories = directories
         self.before = dict((item["path"], read(item["path"])) for item in files)
         self.staged = {}
         self.unvalidated = []
+
+    def _with_content(self, item):
+        """A secret is never shown, neither by --diff nor among the module's arguments."""
+        if (item.get("content") is None) == (item.get("secret_content") is None):
+            self.module.fail_json(msg="%s takes exactly one of content and secret_content" % item["path"])
+        if item.get("secret_content") is None:
+            return item
+        return dict(item, content=item["secret_content"], show_diff=False)
 
     @property
     def rewritten(self):

@@ -37,7 +37,8 @@ options:
     default: []
     suboptions: &file
       path: {description: Where the file belongs., type: path, required: true}
-      content: {description: The whole content., type: str, required: true}
+      content: {description: The whole content., type: str}
+      secret_content: {description: "The same for a secret, instead of O(files[].content): it is never shown.", type: str}
       mode: {description: Permissions., type: str, default: "0644"}
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}

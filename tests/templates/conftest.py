@@ -36,6 +36,7 @@ def render() -> Render:
         known.update(variables)
         known["ansible_search_path"] = [str(ROLES / role)]
         known["inventory_hostname"] = "web-1"
+        known.setdefault("ansible_facts", {})
         text = trust_as_template("{{ lookup('ansible.builtin.template', '" + template + "') }}")
         result = Templar(loader=loader, variables=known).template(text)
         assert isinstance(result, str)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from fleet_testing import eventually, request
+from fleet_testing import Load, eventually, request
 
 SECURITY_HEADERS = (
     "x-content-type-options",
@@ -113,6 +113,16 @@ def test_a_request_that_changes_something_is_never_sent_twice(host: Any) -> None
     time.sleep(2.1)
     request(host, "/drop")
     assert drops(host) == before + 3
+
+
+def test_reloads_under_load_lose_no_request(host: Any) -> None:
+    """From clients that keep their connections, as a load balancer does: one that was closed between two requests is opened again."""
+    with Load(host, workers=4) as load:
+        for _ in range(8):
+            host.run_expect([0], "systemctl reload nginx")
+            time.sleep(0.15)
+    assert load.failed == []
+    assert load.answered > 300
 
 
 def test_status_and_configuration_are_for_the_host_only(host: Any) -> None:
