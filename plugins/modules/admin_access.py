@@ -46,10 +46,6 @@ options:
     type: str
     choices: [keep, lock]
     default: keep
-  connection_user:
-    description: Who Ansible connects as, if not the one that sudo reports.
-    type: str
-    default: ""
   static_credentials:
     description: Whether AWS keys in files are V(report)ed or V(fail) before anything is changed.
     type: str
@@ -142,7 +138,6 @@ ARGUMENTS = {
     "totp": {"type": "str", "choices": ["off", "required"], "default": "off"},
     "totp_exempt_users": {"type": "list", "elements": "str", "default": ["ec2-user"]},
     "default_user": {"type": "str", "choices": ["keep", "lock"], "default": "keep"},
-    "connection_user": {"type": "str", "default": ""},
     "static_credentials": {"type": "str", "choices": ["report", "fail"], "default": "report"},
     "imds": {"type": "str", "choices": ["report", "fail"], "default": "report"},
 }
@@ -183,10 +178,11 @@ def diff_of(access):
     return shown
 
 
-def connection_users(params):
-    # type: (Dict[str, Any]) -> List[str]
-    """Who may be at the other end; root comes in by the agent or not at all."""
-    return sorted({params["connection_user"], os.environ.get("SUDO_USER", "")} - {"", "root"})
+def connection_user():
+    # type: () -> str
+    """Who Ansible came in as before it became root by sudo; '' for root itself, who comes in by an agent."""
+    name = os.environ.get("SUDO_USER", "")
+    return "" if name == "root" else name
 
 
 def install(module, access):
@@ -213,7 +209,7 @@ def main():
         host = Host(System())
         locked = DEFAULT_USER if params["default_user"] == "lock" else None
         policy = rules.Policy(params["totp"] == "required", params["totp_exempt_users"], locked)
-        access = Access(host, admins, policy, connection_users(params))
+        access = Access(host, admins, policy, connection_user())
         found, failures = exposed(params, [account["home"] for account in passwd(host)])
         failures += access.refusals()
         if failures:

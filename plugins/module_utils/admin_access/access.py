@@ -8,6 +8,7 @@ import os
 
 from ..hardening import guard
 from ..hardening.resources.accounts import NO_LOGIN, change_account, has_password, passwd, shadow
+from ..hardening.resources.base import NotApplicableError
 from ..hardening.resources.privilege import stage
 from ..hardening.resources.sshd import DROP_IN_DIRECTORY, MAIN, effective, reads_drop_in
 from ..hardening.system import HardeningError
@@ -53,15 +54,15 @@ class Change(object):
 
 
 class Access(object):
-    """``admins``: the list as wanted. ``connection_users``: who Ansible may have come in as."""
+    """``admins``: the list as wanted. ``connection_user``: who Ansible came in as."""
 
-    def __init__(self, host, admins, policy, connection_users):
-        # type: (Host, List[Admin], Policy, List[str]) -> None
+    def __init__(self, host, admins, policy, connection_user):
+        # type: (Host, List[Admin], Policy, str) -> None
         self.host, self.system, self.policy = host, host.system, policy
         self.reload_needed = False
-        known = [account["name"] for account in passwd(host)]
-        self.connection = {name: self._keys_today(name) for name in connection_users if name in known}
-        self.connection = {name: keys for name, keys in self.connection.items() if keys}
+        keys = self._keys_today(connection_user)
+        # Who has no key here came in by Session Manager, whatever becomes of SSH.
+        self.connection = {connection_user: keys} if keys else {}
         host.in_use = {"users": sorted(set(self.connection) | set(policy.exempt))}
         self.admins = admins + self._left_the_list(admins)
 
@@ -203,7 +204,7 @@ class Access(object):
         try:
             self._change()
             self._prove(before)
-        except HardeningError as error:
+        except (HardeningError, NotApplicableError, EnvironmentError) as error:
             self.system.restore(mark)
             if any(works for name, works in before.items() if name.startswith("SSH port ")):
                 guard.bring_sshd_back(self.host)

@@ -29,7 +29,7 @@ class Rooted:
 
     def access(self, *admins: Admin, policy: Policy | None = None, connection: str = "ec2-user") -> Access:
         system = System(str(self.root), runner=self._run)
-        return Access(Host(system, None, "al2023", False), list(admins), policy or Policy(), [connection])
+        return Access(Host(system, None, "al2023", False), list(admins), policy or Policy(), connection)
 
     def _run(self, argv: list[str], timeout: float = 30.0, stdin: str | None = None) -> Completed:
         state = "active" if self.agent else "inactive"
