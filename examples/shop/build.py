@@ -3,7 +3,8 @@
 
     examples/shop/build.py --kind nodejs --version 1.0.0 --out build/shop
 
-Prints the checksum; writes shop-<kind>-<version>.tar.gz and the same name with .sha256 added.
+Prints the checksum; writes shop-<kind>-<version>.tar.gz and the same name with .sha256 added. Kind java needs javac, kind gunicorn fetches
+the wheels of its lock file from PyPI.
 """
 
 from __future__ import annotations
@@ -13,23 +14,67 @@ import gzip
 import hashlib
 import io
 import re
+import shutil
+import subprocess
 import sys
 import tarfile
+import tempfile
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-KINDS = {"nodejs": "server.js", "python": "server.py"}
+KINDS = {"nodejs": ["server.js"], "python": ["server.py"], "gunicorn": ["app.py", "requirements.lock"], "java": []}
+"""A kind's files in its folder; what is made of them is added by `made`."""
+WHEELS = HERE.parents[1] / "build" / "wheels"
+TOOL_SECONDS = 120
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}")
 
 
 def contents(kind: str, version: str) -> dict[str, bytes]:
     """Files of a release by name."""
-    server = KINDS[kind]
     return {
         "VERSION": f"{version}\n".encode(),
         "page.html": (HERE / "common" / "page.html").read_bytes(),
-        server: (HERE / kind / server).read_bytes(),
+        **{name: (HERE / kind / name).read_bytes() for name in KINDS[kind]},
+        **MADE.get(kind, dict)(),
     }
+
+
+def wheels() -> dict[str, bytes]:
+    """What the lock file lists, as wheels: the host needs no package index. Those of an earlier time are taken without one, too."""
+    lock = HERE / "gunicorn" / "requirements.lock"
+    stamp = WHEELS / "requirements.lock"
+    if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]
+        shutil.rmtree(WHEELS, ignore_errors=True)
+        tool([*pip, "--only-binary=:all:", "--require-hashes", "--requirement", str(lock), "--dest", str(WHEELS)])
+        shutil.copyfile(lock, stamp)
+    return {f"wheels/{path.name}": path.read_bytes() for path in WHEELS.glob("*.whl")}
+
+
+def jar() -> dict[str, bytes]:
+    """Shop.java as app.jar, without time in it."""
+    compiler = shutil.which("javac")
+    if compiler is None:
+        sys.exit("build.py: kind java needs javac: install a JDK, 17 or newer (Debian: default-jdk-headless).")
+    packed = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        tool([compiler, "--release", "17", "-encoding", "UTF-8", "-d", folder, str(HERE / "java" / "Shop.java")])
+        members = {"META-INF/MANIFEST.MF": b"Manifest-Version: 1.0\r\nMain-Class: Shop\r\n\r\n"}
+        members.update({path.name: path.read_bytes() for path in sorted(Path(folder).glob("*.class"))})
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return {"app.jar": packed.getvalue()}
+
+
+MADE = {"gunicorn": wheels, "java": jar}
+
+
+def tool(argv: list[str]) -> None:
+    """Runs a program; ends with its own words when it fails."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=TOOL_SECONDS, check=False)
+    if done.returncode != 0:
+        sys.exit(f"build.py: {' '.join(argv)} failed:\n{done.stderr or done.stdout}")
 
 
 def archive(files: dict[str, bytes]) -> bytes:

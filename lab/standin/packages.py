@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ class Package:
     requires: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
     debian: tuple[str, ...] = ()
+    python: tuple[str, ...] = ()
+    python_folder: str = ""
     take: tuple[str, ...] = ("/*",)
     leave: tuple[str, ...] = ()
     config: tuple[str, ...] = ()
@@ -105,17 +108,38 @@ def rpm_version(debian_version: str) -> str:
     return re.split(r"[+~-]", upstream)[0]
 
 
-def debian_version(package: Package, debian: Debian) -> str:
-    """The RPM version of a package: its own, else of the first Debian package that it is made of."""
+def version_of(package: Package, debian: Debian) -> str:
+    """The RPM version of a package: its own, else of the first Python distribution or Debian package that it is made of."""
+    if package.python and not package.version:
+        return metadata.version(package.python[0])
     return package.version or rpm_version(debian.version(package.debian[0]))
 
 
+def python_versions(package: Package) -> list[str]:
+    """`name version` of each Python distribution that it is made of. Raises LabError when one is not installed here."""
+    try:
+        return [f"{name} {metadata.version(name)}" for name in package.python]
+    except metadata.PackageNotFoundError as error:
+        raise LabError(f"{package.name} is made of the Python package {error}", hint="run `make setup`") from error
+
+
+def _python_files(package: Package) -> Iterator[tuple[str, Path]]:
+    """(path when installed, where it is now) of the modules of the Python distributions that this machine's lab runs with."""
+    for name in package.python:
+        for file in metadata.files(name) or []:
+            if file.parts[0] != "..":  # scripts lie outside
+                yield f"{package.python_folder}/{file}", Path(str(file.locate()))
+
+
 def stage(package: Package, system: str, debian: Debian, target: Path) -> None:
-    """Lays out in `target` what the package installs: chosen files of Debian packages, then the folder's own files over them."""
+    """Lays out in `target` what the package installs: chosen files of Debian and Python packages, then the folder's own files over them."""
     for name in debian.matching(package.debian):
         for path, source in debian.files(name):
             if _wanted(package, path):
                 _put(source, target / path.lstrip("/"), library=".so" in Path(path).name)
+    for path, source in _python_files(package):
+        if _wanted(package, path):
+            _put(source, target / path.lstrip("/"), own=True)
     for tree in ("root", f"root-{system}"):
         base = package.folder / tree
         for source in _files(base):

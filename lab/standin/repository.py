@@ -19,7 +19,7 @@ from lab.standin import debian, rpms
 from lab.standin.cache import building_folder, digest, locked
 from lab.standin.debian import Debian
 from lab.standin.keys import SigningKey
-from lab.standin.packages import Package, debian_version, scriptlets, stage
+from lab.standin.packages import Package, python_versions, scriptlets, stage, version_of
 from lab.standin.rpms import Section
 from lab.standin.userland import RELEASE_VERSION
 
@@ -41,7 +41,8 @@ class Build:
     def digest(self, key: SigningKey) -> str:
         """Of all that the RPM is made of."""
         code = [HERE / name for name in ("packages.py", "rpms.py")]
-        return digest([self.package.folder, self.system, str(self.update), debian.recipe(), key.public, *code])
+        parts = [str(self.update), debian.recipe(), key.public, *python_versions(self.package)]
+        return digest([self.package.folder, self.system, *parts, *code])
 
 
 def all_builds(system: str, packages: list[Package]) -> list[Build]:
@@ -100,7 +101,7 @@ def build_package(build: Build, programs: Debian, work: Path) -> Path:
     root = work / "root"
     root.mkdir(parents=True)
     stage(package, system, programs, root)
-    version = debian_version(package, programs)
+    version = version_of(package, programs)
     paths = sorted(root.rglob("*"))
     owned = [path for path in paths if not _is_folder(path) or _owns(package, path, root, programs)]
     section = Section(

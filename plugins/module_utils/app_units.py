@@ -48,13 +48,13 @@ class Units:
                 ports.append(words[0][len(self.name) + 1 : -len(".service")])
         return [int(port) for port in ports if port.isdigit()]
 
-    def enabled(self, ports):
-        """Which of the ports' instances start at boot."""
-        if not ports:
+    def enabled(self, names):
+        """Which of the units start at boot."""
+        if not names:
             return []
-        _code, out = self.systemctl("is-enabled", *[self.unit(port) for port in ports])
+        _code, out = self.systemctl("is-enabled", *names)
         states = out.splitlines()
-        return [port for port, state in zip(ports, states) if state == "enabled"] if len(states) == len(ports) else []
+        return [name for name, state in zip(names, states) if state == "enabled"] if len(states) == len(names) else []
 
     def words_of(self, port, log):
         """What the instance said last: in its log (`%s` stands for the port), or else on its journal."""
@@ -65,6 +65,46 @@ class Units:
             argv = ["journalctl", "--no-pager", "--output=cat", "--lines=%d" % LAST_LINES, "--unit=" + self.unit(port)]
         _code, out, _err = self.run(["timeout", "10"] + argv)
         return out.strip()
+
+
+class Instances:
+    """The instances of `units`, and when one of them is ready."""
+
+    def __init__(self, units, health_path, version_path, ready_seconds, pause_seconds):
+        self.units = units
+        self.health_path = health_path
+        self.version_path = version_path
+        self.ready_seconds = ready_seconds
+        self.pause_seconds = pause_seconds
+
+    def bring_up(self, port, version):
+        """Restarts one. Returns None once it is ready, else what is wrong with it."""
+        unit = self.units.unit(port)
+        self.units.systemctl("reset-failed", unit)
+        code, output = self.units.systemctl("restart", unit)
+        if code != 0:
+            return "%s did not start: %s" % (unit, output)
+        trouble = wait_ready(port, self.health_path, self.version_path, version, self.ready_seconds)
+        return trouble and "%s is not ready: %s" % (unit, trouble)
+
+    def restart_in_turn(self, ports, version):
+        """Restarts one after the other, each only when the one before is ready.
+
+        Returns (ports that were touched, None or what is wrong with the last of them).
+        """
+        touched = []  # type: list[int]
+        for port in ports:
+            if touched:
+                time.sleep(self.pause_seconds)
+            touched.append(port)
+            trouble = self.bring_up(port, version)
+            if trouble is not None:
+                return touched, trouble
+        return touched, None
+
+    def bring_back(self, touched, version):
+        """After what they ran before was put back: restarts those that were touched, the failed one first. Returns their troubles."""
+        return [trouble for trouble in [self.bring_up(port, version) for port in reversed(touched)] if trouble]
 
 
 def health(status, _text):

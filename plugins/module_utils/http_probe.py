@@ -17,8 +17,6 @@ try:
 except ImportError:  # Python 2.7
     from httplib import HTTPConnection, HTTPException  # type: ignore[import-not-found,no-redef]
 
-from ansible.module_utils.common.text.converters import to_text
-
 POLL_SECONDS = 0.1
 ANSWER_SECONDS = 3
 LONGEST_ANSWER = 65536
@@ -30,7 +28,7 @@ def get(host, port, path, timeout=ANSWER_SECONDS):
     try:
         connection.request("GET", path, headers={"Connection": "close", "User-Agent": "ecommerce.fleet"})
         answer = connection.getresponse()
-        return answer.status, to_text(answer.read(LONGEST_ANSWER), errors="replace")
+        return answer.status, answer.read(LONGEST_ANSWER).decode("utf-8", "replace")
     finally:
         connection.close()
 

@@ -50,11 +50,15 @@ class Store:
             )
         return True
 
-    def add(self, version, sha256, stream, source):
-        """Unpacks an artifact (a gzipped tar) read from `stream`, if its checksum is `sha256`. `source` names it in errors."""
+    def add(self, version, sha256, stream, source, complete=None):
+        """Unpacks an artifact (a gzipped tar) read from `stream`, if its checksum is `sha256`. `source` names it in errors.
+
+        `complete(folder)` adds what the host makes of it, at its final place; the release counts only when that is done too.
+        """
         if not os.path.isdir(self.releases):
             os.makedirs(self.releases, 0o755)
         scratch = tempfile.mkdtemp(prefix=".adding-", dir=self.releases)
+        final = os.path.join(self.releases, version)
         try:
             archive = os.path.join(scratch, "artifact")
             try:
@@ -67,10 +71,16 @@ class Store:
                 )
             tree = os.path.join(scratch, "tree")
             unpack(archive, tree, source)
-            with open(os.path.join(tree, MARKER), "w") as marker:
-                json.dump(dict(version=version, sha256=sha256, source=source), marker, sort_keys=True)
             os.chmod(tree, 0o755)  # noqa: S103 - the application's user reads it
-            os.rename(tree, os.path.join(self.releases, version))
+            shutil.rmtree(final, ignore_errors=True)  # of a run that was interrupted
+            os.rename(tree, final)
+            if complete is not None:
+                complete(final)
+            save_json(os.path.join(final, MARKER), dict(version=version, sha256=sha256, source=source))
+        except BaseException:
+            if load(os.path.join(final, MARKER)) is None:
+                shutil.rmtree(final, ignore_errors=True)
+            raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -106,10 +116,7 @@ class Store:
 
     @record.setter
     def record(self, value):
-        path = os.path.join(self.root, RECORD)
-        with open(path + ".new", "w") as stream:
-            json.dump(value, stream, sort_keys=True)
-        os.rename(path + ".new", path)
+        save_json(os.path.join(self.root, RECORD), value)
 
 
 def load(path):
@@ -119,6 +126,13 @@ def load(path):
             return json.load(stream)
     except (IOError, OSError, ValueError):
         return None
+
+
+def save_json(path, value):
+    """Writes a JSON file that is there in whole or not at all."""
+    with open(path + ".new", "w") as stream:
+        json.dump(value, stream, sort_keys=True)
+    os.rename(path + ".new", path)
 
 
 def save(stream, path):

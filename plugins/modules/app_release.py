@@ -60,6 +60,17 @@ options:
       mode: {description: Permissions., type: str, default: "0755"}
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
+  python: {description: Whether C(requirements.lock) becomes a virtual environment inside the release., type: bool, default: false}
+  lock: {description: File that deployments and rotations of this application lock., type: path, required: true}
+  absent: {description: Files that are removed; units among them are stopped first., type: list, elements: path, default: []}
+  values:
+    description: Values that a service on the host fetches before the instances start. Without it there are none.
+    type: dict
+    suboptions:
+      directory: {description: Where the service keeps them., type: path, required: true}
+      unit: {description: The service., type: str, required: true}
+      timer: {description: The timer that looks for changed values., type: str, required: true}
+      sources: {description: Where the values come from. Another text restarts the instances., type: str, required: true}
 author:
   - The ecommerce.fleet maintainers
 attributes:
@@ -78,6 +89,7 @@ EXAMPLES = r"""
     sha256: "{{ shop_sha256 }}"
     host: "{{ inventory_hostname }}"
     ports: [3000, 3001]
+    lock: /run/shop-deployment.lock
 """
 
 RETURN = r"""
@@ -88,22 +100,29 @@ restarted: {description: Ports of the instances that were (or would be) restarte
 removed: {description: Releases that were pruned., returned: always, type: list, elements: str}
 """
 
+import functools
 import hashlib
-import time
+import os
+import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_native
 from ansible.module_utils.urls import open_url
-from ansible_collections.ecommerce.fleet.plugins.module_utils.app_units import Units, wait_ready
+from ansible_collections.ecommerce.fleet.plugins.module_utils.app_units import Instances, Units
 from ansible_collections.ecommerce.fleet.plugins.module_utils.file_set import (
     DIRECTORY_OPTIONS,
     FILE_OPTIONS,
     FileSet,
     RefusedError,
 )
+from ansible_collections.ecommerce.fleet.plugins.module_utils.host_lock import BusyError, held
+from ansible_collections.ecommerce.fleet.plugins.module_utils.python_environment import complete
 from ansible_collections.ecommerce.fleet.plugins.module_utils.release_store import Store, StoreError
+from ansible_collections.ecommerce.fleet.plugins.module_utils.value_store import CURRENT, ValueStore
 
 FETCH_SECONDS = 60
+LOCK_SECONDS = 180
+UNITS = "/etc/systemd/system/"
 
 
 class Deployment:
@@ -112,6 +131,9 @@ class Deployment:
         self.wanted = module.params
         self.store = Store(self.wanted["root"])
         self.units = Units(module.run_command, self.wanted["name"])
+        readiness = [self.wanted[key] for key in ("health_path", "version_path", "ready_seconds", "pause_seconds")]
+        self.instances = Instances(self.units, *readiness)
+        self.values = ValueStore(self.wanted["values"]["directory"]) if self.wanted["values"] else None
         self.unit_files = FileSet(module, self.wanted["unit_files"], self.wanted["directories"])
         self.files = FileSet(module, self.wanted["files"])
         self.plan()
@@ -119,6 +141,7 @@ class Deployment:
     def plan(self):
         """Compares what is wanted with what is there."""
         texts = [item["path"] + "\0" + item["content"] for item in self.wanted["unit_files"]]
+        texts += [self.wanted["values"]["sources"]] if self.values else []
         self.fingerprint = hashlib.sha256(to_bytes("\0".join(texts))).hexdigest()
         record = self.store.record
         # Where a deployment was interrupted, `current` is not what worked last.
@@ -128,15 +151,19 @@ class Deployment:
         ports = self.wanted["ports"]
         as_recorded = (record.get("version"), record.get("fingerprint")) == (self.wanted["version"], self.fingerprint)
         self.renew = not as_recorded or self.store.current != self.wanted["version"] or bool(self.unit_files.rewritten)
+        self.renew = self.renew or (self.values is not None and self.values.generation(CURRENT) is None)
         self.restart = [port for port in ports if self.renew or port not in running]
         self.stop = [port for port in running if port not in ports]
-        self.enable = [port for port in ports if port not in self.units.enabled(ports)]
+        wanted = [self.units.unit(port) for port in ports] + ([self.wanted["values"]["timer"]] if self.values else [])
+        enabled = self.units.enabled(wanted)
+        self.enable = [name for name in wanted if name not in enabled]
+        self.remove = [path for path in self.wanted["absent"] if os.path.lexists(path)]
+        self.wake = bool(self.values) and self.units.systemctl("is-active", self.wanted["values"]["timer"])[0] != 0
 
     @property
     def planned(self):
-        return bool(
-            self.fetch or self.restart or self.stop or self.enable or self.unit_files.rewritten or self.files.rewritten
-        )
+        changes = [self.fetch, self.restart, self.stop, self.enable, self.remove, self.wake]
+        return bool(any(changes) or self.unit_files.rewritten or self.files.rewritten)
 
     def diff(self):
         shown = self.unit_files.diff() + self.files.diff()
@@ -155,18 +182,46 @@ class Deployment:
         """Returns whether something changed. Fails the module after a rollback."""
         changed = self.unit_files.make_directories()
         if self.fetch:
-            self.store.add(self.wanted["version"], self.wanted["sha256"], self.open_artifact(), self.wanted["source"])
+            prepare = functools.partial(complete, self.module.run_command) if self.wanted["python"] else None
+            wanted = [self.wanted[key] for key in ("version", "sha256")]
+            self.store.add(*wanted, stream=self.open_artifact(), source=self.wanted["source"], complete=prepare)
         self.unit_files.validate()
         self.files.validate()
+        reload = self.remove + self.unit_files.rewritten + self.files.rewritten
         changed = self.files.swap() or changed
         changed = self.unit_files.swap() or changed
-        if self.unit_files.rewritten:
+        self.remove_files()
+        if [path for path in reload if path.startswith(UNITS)]:
             self.units.systemctl("daemon-reload")
+        if self.renew and self.values:
+            self.fetch_values(self.values)
         if self.store.current != self.wanted["version"]:
             self.store.switch(self.wanted["version"])
         self.restart_in_turn()
         self.settle()
         return changed or self.planned
+
+    def remove_files(self):
+        """Units that are not wanted any more end first."""
+        names = [os.path.basename(path) for path in self.remove if path.startswith(UNITS)]
+        if names:
+            self.units.systemctl("disable", "--now", *names)
+        for path in self.remove:
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+
+    def fetch_values(self, values):
+        """By the service that does it at boot: with its environment, its rights and its sandbox."""
+        code, output = self.units.systemctl("restart", self.wanted["values"]["unit"])
+        if code == 0:
+            values.adopt()
+            return
+        self.unit_files.restore()
+        self.files.restore()
+        self.units.systemctl("daemon-reload")
+        raise StoreError("its values can't be fetched: %s" % (values.trouble() or output))
 
     def open_artifact(self):
         address = self.wanted["signed_url"] or self.wanted["source"]
@@ -178,31 +233,18 @@ class Deployment:
             raise StoreError("the artifact %s can't be fetched: %s" % (self.wanted["source"], reason))
 
     def restart_in_turn(self):
-        touched = []  # type: list[int]
-        for port in self.restart:
-            if touched:
-                time.sleep(self.wanted["pause_seconds"])
-            touched.append(port)
-            trouble = self.bring_up(port, self.wanted["version"])
-            if trouble is not None:
-                self.roll_back(touched, trouble)
-
-    def bring_up(self, port, version):
-        """Returns None once the instance is ready, else what is wrong with it."""
-        self.units.systemctl("reset-failed", self.units.unit(port))
-        code, output = self.units.systemctl("restart", self.units.unit(port))
-        if code != 0:
-            return "%s did not start: %s" % (self.units.unit(port), output)
-        trouble = wait_ready(
-            port, self.wanted["health_path"], self.wanted["version_path"], version, self.wanted["ready_seconds"]
-        )
-        return trouble and "%s is not ready: %s" % (self.units.unit(port), trouble)
+        touched, trouble = self.instances.restart_in_turn(self.restart, self.wanted["version"])
+        if trouble is not None:
+            self.roll_back(touched, trouble)
 
     def roll_back(self, touched, trouble):
         """Puts back the release and the unit files from before and fails."""
         said = self.units.words_of(touched[-1], self.wanted["log"])
         self.unit_files.restore()
+        self.files.restore()
         self.store.switch(self.previous)
+        if self.values:
+            self.values.go_back()
         self.units.systemctl("daemon-reload")
         outcome = self.restore_instances(touched)
         self.module.fail_json(
@@ -225,9 +267,7 @@ class Deployment:
         if self.previous is None:
             self.units.systemctl("stop", *[self.units.unit(port) for port in touched])
             return "There was no release before it, so the instances were stopped."
-        troubles = [
-            trouble for trouble in [self.bring_up(port, self.previous) for port in reversed(touched)] if trouble
-        ]
+        troubles = self.instances.bring_back(touched, self.previous)
         if troubles:
             return "Release %s was put back, but it is not ready either: %s." % (self.previous, "; ".join(troubles))
         return "Release %s was restored and is ready on ports %s." % (
@@ -238,7 +278,14 @@ class Deployment:
     def settle(self):
         """What follows once every instance is ready."""
         if self.enable:
-            self.units.systemctl("enable", *[self.units.unit(port) for port in self.enable])
+            self.units.systemctl("enable", *self.enable)
+        if self.values:
+            timer = self.wanted["values"]["timer"]
+            if self.wake or UNITS + timer in self.files.rewritten:
+                self.units.systemctl("restart", timer)
+            if self.renew:
+                self.values.confirm()
+                self.values.prune()
         if self.stop:
             self.units.systemctl("disable", "--now", *[self.units.unit(port) for port in self.stop])
         if self.renew:
@@ -273,19 +320,33 @@ def argument_spec():
         unit_files=dict(type="list", elements="dict", default=[], options=FILE_OPTIONS),
         files=dict(type="list", elements="dict", default=[], options=FILE_OPTIONS),
         directories=dict(type="list", elements="dict", default=[], options=DIRECTORY_OPTIONS),
+        python=dict(type="bool", default=False),
+        lock=dict(type="path", required=True),
+        absent=dict(type="list", elements="path", default=[]),
+        values=dict(
+            type="dict",
+            options=dict(
+                directory=dict(type="path", required=True),
+                unit=dict(type="str", required=True),
+                timer=dict(type="str", required=True),
+                sources=dict(type="str", required=True),
+            ),
+        ),
     )
 
 
 def main():
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:
-        deployment = Deployment(module)
-        changed, diff = deployment.planned, deployment.diff()
-        removed = []
-        if not module.check_mode:
-            changed = deployment.carry_out()
-            removed = deployment.prune()
-    except (StoreError, RefusedError) as error:
+        if module.check_mode:
+            deployment = Deployment(module)
+            changed, removed = deployment.planned, []
+        else:
+            with held(module.params["lock"], LOCK_SECONDS):
+                deployment = Deployment(module)
+                changed = deployment.carry_out()
+                removed = deployment.prune()
+    except (StoreError, RefusedError, BusyError) as error:
         module.fail_json(
             msg="Release %s of %s was not deployed on %s: %s. Nothing that runs was changed."
             % (module.params["version"], module.params["name"], module.params["host"], error)
@@ -297,7 +358,7 @@ def main():
         fetched=deployment.fetch,
         restarted=deployment.restart,
         removed=removed,
-        diff=diff,
+        diff=deployment.diff(),
     )
 
 

@@ -10,12 +10,14 @@ const path = require('path');
 // Connections that nobody uses are closed this long after SIGTERM; by then the proxy has asked again on the busy ones and was told to close.
 const DRAIN_IDLE_MS = 1000;
 const LONGEST_SLOW_MS = 30000;
+const MOST_MEMORY_MIB = 4096;
 
 const version = fs.readFileSync(path.join(__dirname, 'VERSION'), 'utf8').trim();
 const host = os.hostname();
 const page = fs.readFileSync(path.join(__dirname, 'page.html'), 'utf8').replace('{{version}}', version).replace('{{host}}', host);
 const port = Number(process.env.PORT || 3000);
 const idle = new Set();
+const held = [];
 let draining = false;
 
 function log(event, details) {
@@ -44,6 +46,15 @@ const routes = {
       return;
     }
     setTimeout(() => sendJson(response, 200, { waited_ms: ms, version }), ms);
+  },
+  '/memory': (url, response) => {
+    const mib = Number(url.searchParams.get('mib') || 1);
+    if (!Number.isInteger(mib) || mib < 0 || mib > MOST_MEMORY_MIB) {
+      sendJson(response, 400, { error: `mib is '${url.searchParams.get('mib')}'; it takes 0 to ${MOST_MEMORY_MIB}` });
+      return;
+    }
+    held.push(Buffer.alloc(mib * 1048576, 1));
+    sendJson(response, 200, { held_mib: held.reduce((sum, part) => sum + part.length / 1048576, 0), version });
   },
 };
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from fleet_units import environment, main_process
 
 
 def test_the_host_answered_all_the_time(host: Any) -> None:
@@ -32,3 +33,35 @@ def test_a_refused_artifact_left_nothing(host: Any) -> None:
 def test_a_running_request_is_finished_when_the_instance_stops(host: Any) -> None:
     script = "(curl -s -o /dev/null -w '%{http_code}' 'http://127.0.0.1:3000/slow?ms=800' & sleep 0.3; systemctl restart app@3000; wait)"
     assert host.check_output(script) == "200"
+
+
+@pytest.mark.parametrize("port", [3000, 3001])
+def test_a_changed_secret_reached_each_process_without_a_deployment(host: Any, port: int) -> None:
+    pid = main_process(host, f"app@{port}")
+    assert environment(host, pid)["DATABASE_PASSWORD"] == "second-password-7Jq"
+    path = f"{environment(host, pid)['CREDENTIALS_DIRECTORY']}/token"
+    assert host.check_output(f"nsenter --target {pid} --mount cat {path}") == "second-token-4Xz"
+
+
+def test_the_host_answered_all_the_time_while_values_changed(host: Any) -> None:
+    seen = json.loads(host.check_output("cat /run/watch-rotation.json"))
+    assert seen["rounds"] > 20
+    assert seen["rounds_with_none"] == 0
+    assert seen["rounds_with_one_silent"] > 0, "the watcher saw no restart, so it proves nothing"
+
+
+def test_the_journal_tells_what_became_of_changes(host: Any) -> None:
+    said = host.check_output("journalctl --no-pager --output=cat --unit=app-configuration.service")
+    for expected in (
+        "changed values are used by ports 3000, 3001",
+        "nothing has changed",
+        "the changed values were taken back, because app@3000.service is not ready",
+        "The values from before are used on all ports",
+        "the values are still those with which the application did not get ready",
+    ):
+        assert expected in said
+    assert "second-" not in said
+
+
+def test_values_that_nobody_uses_any_more_are_gone(host: Any) -> None:
+    assert len(host.check_output("ls -d /run/app-values/values-*").split()) <= 2
