@@ -61,7 +61,7 @@ options:
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
   python: {description: Whether C(requirements.lock) becomes a virtual environment inside the release., type: bool, default: false}
-  lock: {description: File that deployments and rotations of this application lock., type: path, required: true}
+  lock: {description: 'What deployments and rotations of the application lock. Else C(/run/<name>-deployment.lock).', type: path}
   absent: {description: Files that are removed; units among them are stopped first., type: list, elements: path, default: []}
   values:
     description: Values that a service on the host fetches before the instances start. Without it there are none.
@@ -89,7 +89,6 @@ EXAMPLES = r"""
     sha256: "{{ shop_sha256 }}"
     host: "{{ inventory_hostname }}"
     ports: [3000, 3001]
-    lock: /run/shop-deployment.lock
 """
 
 RETURN = r"""
@@ -245,6 +244,7 @@ class Deployment:
         self.store.switch(self.previous)
         if self.values:
             self.values.go_back()
+            self.values.prune()
         self.units.systemctl("daemon-reload")
         outcome = self.restore_instances(touched)
         self.module.fail_json(
@@ -321,7 +321,7 @@ def argument_spec():
         files=dict(type="list", elements="dict", default=[], options=FILE_OPTIONS),
         directories=dict(type="list", elements="dict", default=[], options=DIRECTORY_OPTIONS),
         python=dict(type="bool", default=False),
-        lock=dict(type="path", required=True),
+        lock=dict(type="path"),
         absent=dict(type="list", elements="path", default=[]),
         values=dict(
             type="dict",
@@ -342,7 +342,7 @@ def main():
             deployment = Deployment(module)
             changed, removed = deployment.planned, []
         else:
-            with held(module.params["lock"], LOCK_SECONDS):
+            with held(module.params["lock"] or "/run/%s-deployment.lock" % module.params["name"], LOCK_SECONDS):
                 deployment = Deployment(module)
                 changed = deployment.carry_out()
                 removed = deployment.prune()
