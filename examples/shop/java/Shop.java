@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /** The sample shop on Java 17, standard library only. Listens on 127.0.0.1:$PORT; logs JSON lines to standard output. */
 public final class Shop {
@@ -21,6 +22,7 @@ public final class Shop {
     private final String page =
             Files.readString(Path.of("page.html")).replace("{{version}}", version).replace("{{host}}", host);
     private final long pid = ProcessHandle.current().pid();
+    private final AtomicInteger running = new AtomicInteger();
     private volatile boolean draining;
 
     private Shop() throws IOException {}
@@ -38,7 +40,8 @@ public final class Shop {
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             draining = true;
             log("draining");
-            server.stop(DRAIN_SECONDS);
+            drain();
+            server.stop(0);
             workers.shutdown();
             log("stopped");
         }));
@@ -46,7 +49,20 @@ public final class Shop {
         log("listening");
     }
 
+    /** HttpServer.stop() waits its whole time even if nothing is asked any more. */
+    private void drain() {
+        Instant end = Instant.now().plusSeconds(DRAIN_SECONDS);
+        try {
+            while (running.get() > 0 && Instant.now().isBefore(end)) {
+                Thread.sleep(20);
+            }
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     private void answer(HttpExchange exchange) throws IOException {
+        running.incrementAndGet();
         try (exchange) {
             switch (exchange.getRequestURI().getPath()) {
                 case "/" -> send(exchange, 200, "text/html; charset=utf-8", page);
@@ -55,6 +71,8 @@ public final class Shop {
                 case "/slow" -> slow(exchange);
                 default -> json(exchange, 404, "{\"error\": \"there is no such path\"}");
             }
+        } finally {
+            running.decrementAndGet();
         }
     }
 

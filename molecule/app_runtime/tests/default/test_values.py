@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fleet_units import environment, exposure, is_amazon_linux_2, main_process, shown
 
-PASSWORD = 'first $ "word"'
+DATABASE = 'first $ "word"'
 
 
 @pytest.mark.parametrize("port", [3000, 3001])
@@ -15,7 +15,7 @@ def test_each_process_has_parameters_secrets_cache_and_database(host: Any, port:
     found = environment(host, main_process(host, f"app@{port}"))
     assert found["LOG_LEVEL"] == "debug"
     assert found["NODE_OPTIONS"] == "--no-deprecation"
-    assert found["DATABASE_PASSWORD"] == PASSWORD
+    assert found["DATABASE_PASSWORD"] == DATABASE
     assert found["REDIS_URL"] == "rediss://cache.fleet.internal:6379/0"
     assert found["REDIS_TTL_SECONDS"] == "3600"
     assert (found["DATABASE_HOST"], found["DATABASE_PORT"], found["DATABASE_POOL_SIZE"]) == ("127.0.0.1", "6033", "5")
@@ -42,7 +42,7 @@ def test_no_secret_is_in_a_unit_an_argument_the_journal_or_on_the_disk(host: Any
     )
     assert "/run/app-values/current/environment" in seen
     # sudo's own log line about these commands is not what is looked for.
-    assert [line for line in seen.splitlines() if "first token" in line or PASSWORD in line] == []
+    assert [line for line in seen.splitlines() if "first token" in line or DATABASE in line] == []
     assert host.run("grep -rlaE 'first [t]oken|first [$] \"word' /etc /opt /var/log /usr/local").stdout == ""
 
 
