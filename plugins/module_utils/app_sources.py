@@ -130,7 +130,7 @@ def parameters(path, aws):
 
 
 def variable_of(path, name):
-    """`/fleet/app/config`, `/fleet/app/config/log/level` → `LOG_LEVEL`."""
+    """Below `/fleet/app/config`, `/fleet/app/config/log/level` is `LOG_LEVEL`."""
     return re.sub(r"[/.-]+", "_", name[len(path.rstrip("/")) + 1 :]).upper()
 
 
