@@ -16,6 +16,7 @@ from typing import Any
 
 from moto.backends import get_backend
 
+from lab import imports
 from lab.cloud.ec2_images import register_base
 from lab.errors import LabError
 from lab.run import run
@@ -104,11 +105,18 @@ def seed(settings: Settings) -> None:
         _encryption_key(region)
     for region, os_name, image_id in base_images(settings):
         name = IMAGE_NAMES[os_name]
-        register_base(region, image_id, name, f"STAND-IN for Amazon Linux ({name}): not made by Amazon", AMAZON_ACCOUNT)
+        register_base(region, image_id, name, _description(settings, os_name), AMAZON_ACCOUNT)
         backend("ec2", region).amis[image_id].architecture = ARCHITECTURE
         _public_parameters(region, os_name, image_id)
     _role()
     _bucket()
+
+
+def _description(settings: Settings, os_name: OperatingSystem) -> str:
+    imported = imports.chosen(settings).get(os_name)
+    if imported is not None:
+        return f"{imported.release}, imported from {imported.source}"
+    return f"STAND-IN for Amazon Linux ({IMAGE_NAMES[os_name]}): not made by Amazon"
 
 
 def backend(service: str, region: str) -> Any:

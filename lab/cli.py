@@ -30,6 +30,7 @@ environment:
   LAB_STATE   where it keeps its state, default /var/lib/ecommerce-fleet/<name>
   LAB_CACHE   base images and packages, default /var/cache/ecommerce-fleet
   LAB_OS      what `lab up` has images of, default both: al2, al2023 or both
+  LAB_BASE    imported images instead of the stand-ins, one of each system: NAME or NAME,NAME (lab image list)
 """
 
 
@@ -81,8 +82,34 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("host", nargs="?", metavar="INSTANCE_ID")
     down = command("down", _down, "stop the lab and remove all that it has made")
     down.add_argument("--purge", action="store_true", help="also remove the cache of base images and packages")
+    _image_parser(command)
     commands.add_parser("serve").set_defaults(command=_serve)
     return parser
+
+
+def _image_parser(command: Callable[..., argparse.ArgumentParser]) -> None:
+    image = command("image", _image_list, "base images made of real container images: import, list, remove")
+    actions = image.add_subparsers(metavar="ACTION")
+    imported = actions.add_parser("import", help="make a base image of a container image of Amazon Linux")
+    imported.set_defaults(command=_image_import)
+    kinds = "docker://HOST/NAME:TAG, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE"
+    imported.add_argument("reference", metavar="REFERENCE", help=kinds)
+    imported.add_argument("--name", help="what LAB_BASE calls it (default: from the reference)")
+    imported.add_argument(
+        "--repository",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="take packages from this mirror instead (repeatable)",
+    )
+    imported.add_argument(
+        "--repo-file", type=Path, metavar="FILE", help="take packages from what this .repo file names instead"
+    )
+    listing = actions.add_parser("list", help="show what is imported")
+    listing.set_defaults(command=_image_list)
+    removed = actions.add_parser("remove", help="remove an imported image")
+    removed.set_defaults(command=_image_remove)
+    removed.add_argument("name", metavar="NAME")
 
 
 def _up(settings: Settings, arguments: Any) -> int:
@@ -186,6 +213,38 @@ def _logs(settings: Settings, arguments: Any) -> int:
         sys.stdout.write(path.read_text(errors="replace"))
     except OSError as error:
         raise LabError(f"No log {path}: {error.strerror}", hint="Is the lab up? `lab status`") from error
+    return 0
+
+
+def _image_import(settings: Settings, arguments: Any) -> int:
+    _check_host()
+    from lab import imports  # noqa: PLC0415
+    from lab.import_packages import Repositories  # noqa: PLC0415
+
+    repositories = Repositories(tuple(arguments.repository), arguments.repo_file)
+    name = arguments.name or imports.default_name(arguments.reference)
+    progress = _progress()
+    image = imports.import_image(settings, arguments.reference, name, repositories, progress)
+    if image.lacking:
+        progress(f"its repositories do not have {', '.join(image.lacking)}: roles that install them will fail")
+    progress(f"{image.release} is the base image {name!r}; try: LAB_BASE={name} lab up --os {image.os}")
+    return 0
+
+
+def _image_list(settings: Settings, arguments: Any) -> int:
+    from lab import imports  # noqa: PLC0415
+
+    for image in imports.every(settings.cache):
+        print(f"{image.name:<24} {image.os:<7} {image.imported}  {image.digest[:19]}  {image.release}  {image.source}")
+    return 0
+
+
+def _image_remove(settings: Settings, arguments: Any) -> int:
+    _check_host()
+    from lab import imports  # noqa: PLC0415
+
+    for name in imports.remove(settings, arguments.name):
+        print(f"removed {name}")
     return 0
 
 

@@ -41,6 +41,7 @@ def up(settings: Settings, progress: Progress) -> status.Daemon:
                     f"The lab {settings.name!r} is up without {', '.join(sorted(missing))}",
                     hint="Run `lab down`, then `lab up --os both`.",
                 )
+            _require_same_bases(settings)
             progress(f"already up since {daemon.started}")
             return daemon
         _clean(settings, progress)
@@ -110,20 +111,43 @@ def _make_state(settings: Settings) -> None:
 
 def _prepare_images(settings: Settings, progress: Progress) -> None:
     """Base images and package repositories: from the cache, or built now."""
-    from lab.standin import build  # noqa: PLC0415 - needs what `require_programs` has looked for
+    from lab import imports  # noqa: PLC0415 - needs what `require_programs` has looked for
+    from lab.standin import build  # noqa: PLC0415
 
     settings.cache.mkdir(parents=True, exist_ok=True)
-    store = ImageStore(settings)
+    store, imported = ImageStore(settings), imports.chosen(settings)
     for os_name in settings.oses:
+        if os_name in imported:
+            image = imported[os_name]
+            progress(f"{os_name} is the imported image {image.folder.name} ({image.release})")
+            store.set_base(os_name, image.root)
+            (settings.repositories_dir / os_name).symlink_to(image.repository)
+            continue
         store.set_base(os_name, build.base_image(os_name, settings.cache, progress))
         build.lab_repository(os_name, settings.cache, settings.repositories_dir / os_name, progress)
+
+
+def _require_same_bases(settings: Settings) -> None:
+    """Raises LabError when LAB_BASE names an image that the running lab was not started with."""
+    from lab import imports  # noqa: PLC0415
+
+    store = ImageStore(settings)
+    for os_name, image in imports.chosen(settings).items():
+        if store.base(os_name) != (image.root,):
+            raise LabError(
+                f"The lab {settings.name!r} is up with another image of {os_name} than {image.name}",
+                hint="Run `lab down`, then `lab up` with LAB_BASE set.",
+            )
 
 
 def _start(settings: Settings, progress: Progress) -> status.Daemon:
     progress(f"network {settings.netns} and AWS endpoint {settings.endpoint}")
     Network(settings).create()
     log = settings.logs_dir / "daemon.log"
-    env = environment.inside(settings, os.environ) | {"LAB_OS": "both" if len(settings.oses) > 1 else settings.oses[0]}
+    env = environment.inside(settings, os.environ) | {
+        "LAB_OS": "both" if len(settings.oses) > 1 else settings.oses[0],
+        "LAB_BASE": ",".join(settings.bases),
+    }
     daemon = spawn([sys.executable, "-m", "lab", "serve"], log=log, env=env)
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:

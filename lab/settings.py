@@ -41,10 +41,12 @@ class Settings:
     """Base images and packages, by digest; survives `lab down`."""
     oses: tuple[OperatingSystem, ...] = OPERATING_SYSTEMS
     """The operating systems that this lab has base images and repositories for."""
+    bases: tuple[str, ...] = ()
+    """Names of imported images that take the place of the stand-ins; each says itself which operating system it is."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """From LAB_NAME, LAB_STATE, LAB_CACHE and LAB_OS (`al2`, `al2023` or `both`)."""
+        """From LAB_NAME, LAB_STATE, LAB_CACHE, LAB_OS (`al2`, `al2023` or `both`) and LAB_BASE (names, separated by commas)."""
         env = os.environ if environ is None else environ
         name = env.get("LAB_NAME") or "lab"
         if not re.fullmatch(r"[a-z0-9]{1,8}", name):
@@ -57,7 +59,8 @@ class Settings:
                     f"{variable} is {str(path)!r}",
                     hint="It takes an absolute path without blanks, colons, commas or backslashes (mount options).",
                 )
-        return cls(name, state, cache, operating_systems(env.get("LAB_OS") or "both"))
+        bases = tuple(name.strip() for name in env.get("LAB_BASE", "").split(",") if name.strip())
+        return cls(name, state, cache, operating_systems(env.get("LAB_OS") or "both"), bases)
 
     @property
     def netns(self) -> str:

@@ -116,6 +116,7 @@ MASKED_UNITS = (
     "systemd-firstboot.service",
 )
 """In a container: user@ hangs its stop job and with it a reboot; nobody sits at the console; cloud-init waits for the network itself."""
+ADD_DEFAULT_USER = "useradd -m -c 'EC2 Default User' -s /bin/bash -G adm,wheel,systemd-journal ec2-user"
 LINKS = {
     "bin/sh": "bash",
     "etc/systemd/system/default.target": "/lib/systemd/system/multi-user.target",
@@ -145,7 +146,7 @@ def make_amazon(system: str, root: Path, public_key: str, owned: dict[str, list[
     key.parent.mkdir(parents=True, exist_ok=True)
     key.write_text(public_key)
     _users(root)
-    _modes(root)
+    set_modes(root)
     _needs_restarting_in_a_container(root)
     return laid | {f"/{key.relative_to(root)}"}
 
@@ -181,12 +182,18 @@ def copy_tree(tree: Path, root: Path) -> set[str]:
         if source.is_dir() and not source.is_symlink():
             target.mkdir(parents=True, exist_ok=True)
             continue
-        _delete(target)
-        shutil.copyfile(source, target, follow_symlinks=False)
-        if not source.is_symlink():
-            target.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)
+        lay(source, target)
         laid.add(f"/{target.relative_to(root)}")
     return laid
+
+
+def lay(source: Path, target: Path) -> None:
+    """Copies one of a recipe's files over what is there."""
+    _delete(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target, follow_symlinks=False)
+    if not source.is_symlink():
+        target.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)
 
 
 def _delete(path: Path) -> None:
@@ -233,28 +240,33 @@ def _directories_and_links(system: str, root: Path) -> None:
 
 def _users(root: Path) -> None:
     inside = ["chroot", str(root)]
-    script = """
+    script = f"""
         set -e
         groupmod -n nobody nogroup
         groupadd -r ssh_keys; groupadd -r wheel
         for group in sudo staff operator voice backup irc src; do groupdel $group 2>/dev/null || true; done
         for user in games news uucp proxy www-data backup list irc _apt man; do userdel $user 2>/dev/null || true; done
-        useradd -m -c 'EC2 Default User' -s /bin/bash -G adm,wheel,systemd-journal ec2-user
+        {ADD_DEFAULT_USER}
         passwd -l root >/dev/null; chage -M 99999 -m 0 ec2-user
         sed -i 's#/usr/sbin/nologin#/sbin/nologin#' /etc/passwd
     """
     run([*inside, "/bin/bash", "-c", script], timeout=60)
 
 
-def _modes(root: Path) -> None:
+def set_modes(root: Path) -> None:
     for name, mode in MODES.items():
         if (root / name).exists():
             (root / name).chmod(mode)
 
 
 def _services(root: Path) -> None:
-    units = root / "etc/systemd/system"
     run(["chroot", str(root), "systemctl", "preset-all"], timeout=60)
+    mask_units(root)
+
+
+def mask_units(root: Path) -> None:
+    """Takes out the units that do no good in a container."""
+    units = root / "etc/systemd/system"
     for unit in MASKED_UNITS:
         link = units / unit
         link.unlink(missing_ok=True)

@@ -37,7 +37,7 @@ def base_image(os: System, cache: Path, progress: Progress) -> Path:
     ]
 
     def make(folder: Path) -> None:
-        source = _programs(cache, progress)
+        source = programs(cache, progress)
         packages = signed_packages(preinstalled, source, key=key, cache=cache / "packages", progress=progress)
         progress(f"making the {os} stand-in")
         root, work = folder / "root", folder / "work"
@@ -64,8 +64,8 @@ def repository(os: System, cache: Path, progress: Progress) -> Path:
     builds = all_builds(os, load_packages(os))
 
     def make(folder: Path) -> None:
-        programs = _programs(cache, progress)
-        packages = signed_packages(builds, programs, key=key, cache=cache / "packages", progress=progress)
+        source = programs(cache, progress)
+        packages = signed_packages(builds, source, key=key, cache=cache / "packages", progress=progress)
         build_repository(os, packages, key, folder, progress)
 
     parts = [build.digest(key) for build in builds]
@@ -102,7 +102,7 @@ def withdraw_advisory(repo_root: Path) -> None:
     switch_state(repo_root, "base")
 
 
-def _programs(cache: Path, progress: Progress) -> Debian:
+def programs(cache: Path, progress: Progress) -> Debian:
     """The Debian packages that both releases' RPMs are made of."""
     packages = [*load_packages("al2"), *load_packages("al2023")]
     names = sorted({name for package in packages for name in package.debian if "*" not in name})

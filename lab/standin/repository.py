@@ -95,8 +95,8 @@ def _place(system: str, repository: str) -> str:
     return f"{repository}/{RELEASE_VERSION[system]}" if system == "al2023" else repository
 
 
-def build_package(build: Build, programs: Debian, work: Path) -> Path:
-    """Builds one package; returns the unsigned RPM, alone in its folder below `work`."""
+def build_package(build: Build, programs: Debian, work: Path, payload: str = "w3.zstdio") -> Path:
+    """Builds one package; returns the unsigned RPM, alone in its folder below `work`. `payload`: how rpm packs it."""
     package, system = build.package, build.system
     root = work / "root"
     root.mkdir(parents=True)
@@ -116,7 +116,7 @@ def build_package(build: Build, programs: Debian, work: Path) -> Path:
         scriptlets=scriptlets(package),
     )
     noarch = not package.debian
-    rpms.build(rpms.spec([section], payload="w3.zstdio", noarch=noarch), root, work / "build", work / "made")
+    rpms.build(rpms.spec([section], payload=payload, noarch=noarch), root, work / "build", work / "made")
     return next((work / "made").rglob("*.rpm"))
 
 

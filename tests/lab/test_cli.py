@@ -42,7 +42,17 @@ def test_the_lab_refuses_another_user_than_root_and_says_what_to_do() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["up"], ["down"], ["status"], ["run", "true"], ["shell"], ["ssh", "x"], ["open"], ["advisory", "publish"]],
+    [
+        ["up"],
+        ["down"],
+        ["status"],
+        ["run", "true"],
+        ["shell"],
+        ["ssh", "x"],
+        ["open"],
+        ["advisory", "publish"],
+        ["image", "import", "x"],
+    ],
 )
 def test_every_command_ends_with_a_message_for_a_person_without_root(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
