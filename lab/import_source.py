@@ -26,7 +26,7 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 SYSTEMS: dict[str, OperatingSystem] = {"2": "al2", "2023": "al2023"}
 """VERSION_ID of an Amazon Linux → its name in the lab."""
 PULL_SECONDS = 1800
-ROOM_FOR_PACKAGES = 1024**3
+ROOM_FOR_PACKAGES = 2 * 1024**3
 UNPACKED = 4
 """Layers are compressed; a root file system and what is made of it take several times their size."""
 CAUSES = (
@@ -64,7 +64,7 @@ CAUSES = (
 
 @dataclass(frozen=True)
 class Source:
-    """A container image that exists and fits this machine. `size`: bytes of its compressed layers."""
+    """A container image that exists and fits this machine. `size`: bytes of its layers as they are pulled; 0 where an index hides it."""
 
     reference: str
     digest: str
@@ -96,8 +96,8 @@ def look(reference: str) -> Source:
             hint="Take the image of this machine's architecture.",
         )
     described = json.loads(_said(reference, run(["skopeo", "inspect", reference], timeout=120, check=False)))
-    layers = described.get("LayersData") or []
-    return Source(reference, described["Digest"], sum(layer.get("Size", 0) for layer in layers))
+    manifest = json.loads(_said(reference, run(["skopeo", "inspect", "--raw", reference], timeout=120, check=False)))
+    return Source(reference, described["Digest"], sum(layer.get("size", 0) for layer in manifest.get("layers", [])))
 
 
 def require_room(source: Source, folder: Path) -> None:

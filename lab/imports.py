@@ -119,7 +119,7 @@ def import_image(
     parts: list[str | bytes | Path] = [source.digest, repositories.text(), lists, key.public, *RECIPE]
 
     def make(folder: Path) -> None:
-        progress(f"pulling {source.size // 1024**2} MiB")
+        progress(f"pulling {source.size // 1024**2} MiB" if source.size else "pulling")
         record = _make(folder, settings.cache, source, repositories, progress)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         (folder / RECORD).write_text(json.dumps({**record, "name": name, "imported": now}, indent=1))
