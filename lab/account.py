@@ -79,6 +79,12 @@ ROLE_POLICY = {
             ],
             "Resource": "*",
         },
+        {
+            "Sid": "Values",
+            "Effect": "Allow",
+            "Action": ["ssm:GetParametersByPath", "secretsmanager:GetSecretValue", "kms:Decrypt"],
+            "Resource": "*",
+        },
         {"Sid": "Artifacts", "Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"},
     ],
 }

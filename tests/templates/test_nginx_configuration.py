@@ -61,3 +61,21 @@ def test_snippets_go_where_they_belong(render: Render) -> None:
     ]
     text = render("nginx", TEMPLATE, nginx_upstreams=APP, nginx_snippets=snippets)
     assert text.index("map $uri $one") < text.index("listen 80") < text.index("location /own")
+
+
+@pytest.mark.parametrize(("version", "directives"), [("1.22.1", [False, False]), ("1.28.0", [True, True])])
+def test_directives_of_newer_versions_are_used_only_there(render: Render, version: str, directives: list[bool]) -> None:
+    facts = {"packages": {"nginx": [{"version": version}]}}
+    text = render(
+        "nginx", TEMPLATE, nginx_upstreams=APP, nginx_tls_port=443, nginx_tls_self_signed=True, ansible_facts=facts
+    )
+    assert ["http2 on;" in text, "keepalive_min_timeout" in text] == directives
+    assert ("ssl http2 default_server" in text) != directives[0]
+
+
+def test_a_connection_is_upgraded_only_to_websocket_and_only_where_asked_for(render: Render) -> None:
+    api = {"name": "api", "servers": ["unix:/run/api.sock"], "paths": ["/api/"]}
+    text = render("nginx", TEMPLATE, nginx_upstreams=[{**APP[0], "websocket": True}, api])
+    of_api = text[text.index("location /api/") :]
+    assert "$websocket_upgrade" not in of_api[: of_api.index("}")]
+    assert "$websocket_upgrade" in of_api[of_api.index("location / {") :]
