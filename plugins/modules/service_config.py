@@ -2,7 +2,7 @@
 # Copyright (c) 2026 The ecommerce.fleet maintainers
 # MIT License (see LICENSE)
 """Configure a service that reads its files only when it starts, and prove that it lives with them."""
-# ruff: noqa: UP001, UP010, UP020, UP030, UP032, RUF005, PTH110, PTH116
+# ruff: noqa: UP001, UP010, UP020, UP030, UP032, RUF005, PTH110, PTH116, PTH207
 
 from __future__ import absolute_import, division, print_function
 
@@ -64,6 +64,15 @@ options:
   error_pattern:
     description: Regular expression of the log lines that mean failure.
     type: str
+  inputs:
+    description: Paths and globs that the service reads with these files. Those that match nothing are returned in RV(missing_inputs).
+    type: list
+    elements: path
+    default: []
+  inputs_required:
+    description: Whether an input that matches nothing is a failure, before anything changes. Check mode only reports it.
+    type: bool
+    default: false
 author:
   - The ecommerce.fleet maintainers (@ecommerce-fleet)
 attributes:
@@ -93,6 +102,11 @@ rewritten:
   returned: success
   type: list
   elements: str
+missing_inputs:
+  description: Entries of O(inputs) that match nothing on the host.
+  returned: success, or a failure because of them
+  type: list
+  elements: str
 restored:
   description: Whether the service lives with the files from before.
   returned: failure
@@ -104,6 +118,7 @@ log:
   elements: str
 """
 
+import glob
 import io
 import os
 import time
@@ -212,6 +227,24 @@ def bring_into_effect(module, files):
     )
 
 
+def matches(pattern):
+    # type: (str) -> bool
+    """Of a pattern with `**`, which Python 2.7 doesn't know, only the directories before it are looked for."""
+    return bool(glob.glob(pattern.split("**")[0]))
+
+
+def missing_inputs(module):
+    # type: (AnsibleModule) -> list[str]
+    """Ends the module when one is missing that must be there."""
+    missing = [pattern for pattern in module.params["inputs"] if not matches(pattern)]
+    if missing and module.params["inputs_required"] and not module.check_mode:
+        message = "Nothing on this host matches {0}, so {1} would read nothing there. Nothing was changed."
+        module.fail_json(
+            msg=message.format(", ".join(missing), module.params["name"]), missing_inputs=missing, restored=False
+        )
+    return missing
+
+
 def do_steps(module, unit, steps):
     # type: (AnsibleModule, Unit, list[str]) -> None
     for step in steps:
@@ -232,9 +265,12 @@ def main():
             "timeout_seconds": {"type": "float", "default": 60},
             "log_path": {"type": "path"},
             "error_pattern": {"type": "str"},
+            "inputs": {"type": "list", "elements": "path", "default": []},
+            "inputs_required": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
+    missing = missing_inputs(module)
     files = FileSet(module, module.params["files"])
     rewritten, diff = files.rewritten, files.diff()
     try:
@@ -252,7 +288,7 @@ def main():
         if runs and (rewritten or "start" in steps):
             bring_into_effect(module, files)
         do_steps(module, unit, [step for step in steps if step != "start"])
-    module.exit_json(changed=changed, rewritten=rewritten, diff=diff)
+    module.exit_json(changed=changed, rewritten=rewritten, missing_inputs=missing, diff=diff)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.ecommerce.fleet.plugins.plugin_utils import cloudwatch_agent_rules as rules
 
 Settings = Mapping[str, Any]
 """The role's variables without their prefix: namespace, metrics_interval_seconds, metrics, processes, process_measurements, dimensions,
-aggregation_dimensions, log_files, log_groups, log_kinds, log_flush_seconds."""
+aggregation_dimensions, log_files, log_groups, log_kinds, log_flush_seconds, statsd, statsd_interval_seconds, emf, xray, otlp."""
 
 LOG_FILE_KEYS = ("path", "kind", "service", "timestamp_format", "multi_line_start_pattern")
 _GROUP_NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
@@ -39,22 +41,35 @@ def config(settings: Settings) -> dict[str, Any]:
     document: dict[str, Any] = {
         "agent": {"metrics_collection_interval": int(settings["metrics_interval_seconds"]), "run_as_user": "root"}
     }
-    metrics = _metrics(settings)
-    if metrics:
-        document["metrics"] = metrics
-    if settings["log_files"]:
-        document["logs"] = {
-            "logs_collected": {
-                "files": {"collect_list": [_log_file(entry, settings) for entry in settings["log_files"]]}
-            },
-            "force_flush_interval": int(settings["log_flush_seconds"]),
-        }
-    return document
+    sections = {"metrics": _metrics(settings), "logs": _logs(settings), "traces": _traces(settings)}
+    return document | {name: section for name, section in sections.items() if section}
 
 
 def stream_name(path: str) -> str:
     """The log stream of a file: `{instance_id}` and its path, so that no two files share one. A name can't have `*` or `:` in it."""
     return "{instance_id}" + path.replace("*", "all").replace(":", "_")
+
+
+def _logs(settings: Settings) -> dict[str, Any]:
+    section: dict[str, Any] = {}
+    if settings["log_files"]:
+        files = [_log_file(entry, settings) for entry in settings["log_files"]]
+        section["logs_collected"] = {"files": {"collect_list": files}}
+    if boolean(settings["emf"]):
+        section["metrics_collected"] = {"emf": {"service_address": rules.EMF_ADDRESS}}
+    return section | {"force_flush_interval": int(settings["log_flush_seconds"])} if section else {}
+
+
+def _traces(settings: Settings) -> dict[str, Any]:
+    collected: dict[str, Any] = {}
+    if boolean(settings["xray"]):
+        collected["xray"] = {
+            "bind_address": rules.XRAY_ADDRESS,
+            "tcp_proxy": {"bind_address": rules.XRAY_ADDRESS},
+        }
+    if boolean(settings["otlp"]):
+        collected["otlp"] = {"grpc_endpoint": rules.OTLP_GRPC_ADDRESS, "http_endpoint": rules.OTLP_HTTP_ADDRESS}
+    return {"traces_collected": collected} if collected else {}
 
 
 def _log_file(entry: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -75,6 +90,11 @@ def _metrics(settings: Settings) -> dict[str, Any]:
         collected[rules.PROCSTAT] = [
             {"measurement": list(settings["process_measurements"])} | dict(process) for process in settings["processes"]
         ]
+    if boolean(settings["statsd"]):
+        collected["statsd"] = {
+            "service_address": rules.STATSD_ADDRESS,
+            "metrics_aggregation_interval": int(settings["statsd_interval_seconds"]),
+        }
     if not collected:
         return {}
     section: dict[str, Any] = {"namespace": settings["namespace"], "metrics_collected": collected}
@@ -86,19 +106,24 @@ def _metrics(settings: Settings) -> dict[str, Any]:
 
 
 def _interval_findings(settings: Settings) -> Iterator[str]:
-    interval = settings["metrics_interval_seconds"]
-    if not 1 <= int(interval) <= rules.MAX_INTERVAL_SECONDS:
-        yield f"metrics_interval_seconds is {interval}; allowed: 1 to {rules.MAX_INTERVAL_SECONDS}"
+    for name in ("metrics_interval_seconds", "log_flush_seconds", "statsd_interval_seconds"):
+        yield from _seconds_findings(name, settings[name])
     namespace = settings["namespace"]
     if not re.fullmatch(r"[^:\s][^:]{0,254}", namespace) or namespace.startswith("AWS/"):
         yield f"namespace is {namespace!r}; allowed: 1 to 255 characters, no colon, not starting with AWS/"
 
 
+def _seconds_findings(where: str, seconds: Any) -> Iterator[str]:
+    # From a command line (-e) a number comes as text.
+    if not str(seconds).isdecimal() or not 1 <= int(seconds) <= rules.MAX_INTERVAL_SECONDS:
+        yield f"{where} is {seconds!r}; allowed: a whole number from 1 to {rules.MAX_INTERVAL_SECONDS}"
+
+
 def _metric_findings(metrics: Mapping[str, Any]) -> Iterator[str]:
     for plugin, table in metrics.items():
         where = f"metrics.{plugin}"
-        if plugin == rules.PROCSTAT:
-            yield f"{where} is not taken here; name the processes in cloudwatch_agent_processes"
+        if plugin in rules.OWN_VARIABLE:
+            yield f"{where} is not taken here; {rules.OWN_VARIABLE[plugin]}"
             continue
         if plugin not in rules.MEASUREMENTS:
             yield f"{where} is not a plugin; allowed: {_list(set(rules.MEASUREMENTS) - {rules.PROCSTAT})}"
@@ -106,14 +131,24 @@ def _metric_findings(metrics: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(table, Mapping):
             yield f"{where} is {table!r}; allowed: a dictionary with a list `measurement`"
             continue
-        allowed = {"measurement", "metrics_collection_interval", *rules.PLUGIN_KEYS.get(plugin, ())}
-        allowed |= {"resources"} if plugin in rules.RESOURCES else set()
-        yield from (
-            f"{where}.{key} is not a setting of {plugin}; allowed: {_list(allowed)}"
-            for key in table
-            if key not in allowed
-        )
-        yield from _measurement_findings(f"{where}.measurement", plugin, table.get("measurement"))
+        yield from _table_findings(where, plugin, table)
+
+
+def _table_findings(where: str, plugin: str, table: Mapping[str, Any]) -> Iterator[str]:
+    allowed = {"measurement", "metrics_collection_interval", *rules.PLUGIN_KEYS.get(plugin, ())}
+    allowed |= {"resources"} if plugin in rules.RESOURCES else set()
+    yield from (
+        f"{where}.{key} is not a setting of {plugin}; allowed: {_list(allowed)}" for key in table if key not in allowed
+    )
+    if "metrics_collection_interval" in table:
+        yield from _seconds_findings(f"{where}.metrics_collection_interval", table["metrics_collection_interval"])
+    if "resources" in table and not _texts(table["resources"]):
+        yield f"{where}.resources is {table['resources']!r}; allowed: a list of at least one text, ['*'] for all"
+    yield from _measurement_findings(f"{where}.measurement", plugin, table.get("measurement"))
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, str) and item for item in value)
 
 
 def _measurement_findings(where: str, plugin: str, measurements: Any) -> Iterator[str]:
@@ -156,13 +191,19 @@ def _process_findings(settings: Settings) -> Iterator[str]:
 
 
 def _dimension_findings(settings: Settings) -> Iterator[str]:
-    for name in settings["dimensions"]:
+    for name, count in Counter(settings["dimensions"]).items():
         if name not in rules.DIMENSIONS:
             yield f"dimensions has {name!r}; allowed: {_list(rules.DIMENSIONS)}"
+        if count > 1:
+            yield f"dimensions has {name!r} {count} times; allowed: once"
+    seen: list[set[str]] = []
     for names in settings["aggregation_dimensions"]:
         for name in names:
             if name not in settings["dimensions"]:
                 yield f"aggregation_dimensions has {name!r}; allowed: {_list(settings['dimensions'])} (cloudwatch_agent_dimensions)"
+        if set(names) in seen:
+            yield f"aggregation_dimensions has the set {_list(names)} twice; allowed: once"
+        seen.append(set(names))
 
 
 def _group_findings(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -194,12 +235,36 @@ def _log_file_findings(settings: Settings) -> Iterator[str]:
         extra = set(entry) - set(LOG_FILE_KEYS)
         if extra:
             yield f"{where} has {_list(extra)}; allowed: {_list(LOG_FILE_KEYS)}"
-    streams = Counter(stream_name(str(entry.get("path", ""))) for entry in settings["log_files"])
-    yield from (
-        f"log_files has {stream.removeprefix('{instance_id}')!r} {count} times; allowed: once"
-        for stream, count in streams.items()
-        if count > 1
-    )
+    yield from _duplicate_findings([str(entry.get("path", "")) for entry in settings["log_files"]])
+
+
+def _duplicate_findings(paths: Sequence[str]) -> Iterator[str]:
+    """The agent starts two readers for what is listed twice, and two writers of one stream mix their lines."""
+    for path, count in Counter(paths).items():
+        if count > 1:
+            yield f"log_files has {path!r} {count} times; allowed: once"
+    users: dict[str, list[str]] = {}
+    for path in dict.fromkeys(paths):
+        users.setdefault(stream_name(path), []).append(path)
+    for stream, shared in users.items():
+        if len(shared) > 1:
+            yield f"log_files has {' and '.join(map(repr, shared))}, which would share the stream {stream!r}; allowed: one of them"
+    for path in dict.fromkeys(paths):
+        covering = next((glob for glob in paths if glob != path and _has_glob(glob) and _covers(glob, path)), None)
+        if covering:
+            yield f"log_files has {path!r}, which {covering!r} collects too; allowed: one of them"
+
+
+def _has_glob(path: str) -> bool:
+    return any(sign in path for sign in "*?[")
+
+
+def _covers(glob: str, path: str) -> bool:
+    """Whether a glob matches a plain path: part by part, as a `*` never stands for a slash; `**` is not looked into."""
+    parts, names = glob.split("/"), path.split("/")
+    if _has_glob(path) or len(parts) != len(names):
+        return False
+    return all(fnmatchcase(name, part) for name, part in zip(names, parts, strict=True))
 
 
 def _list(names: Iterable[str]) -> str:

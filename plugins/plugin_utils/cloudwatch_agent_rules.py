@@ -112,3 +112,18 @@ PLUGIN_KEYS: dict[str, tuple[str, ...]] = {
 
 PROCESS_SELECTORS = ("exe", "pattern", "pid_file")
 """How procstat finds processes; each entry has exactly one."""
+
+STATSD_ADDRESS = "127.0.0.1:8125"
+EMF_ADDRESS = "tcp://127.0.0.1:25888"
+"""One transport only: without `service_address` the agent listens on both, and on every address of the host."""
+XRAY_ADDRESS = "127.0.0.1:2000"
+"""UDP for segments, TCP for the SDK's questions about sampling rules."""
+OTLP_GRPC_ADDRESS, OTLP_HTTP_ADDRESS = "127.0.0.1:4317", "127.0.0.1:4318"
+
+RECEIVERS = ("statsd", "emf", "xray", "otlp")
+"""Variables that turn a receiver on. Whoever reaches a receiver writes metrics and traces in the host's name, so all are on loopback."""
+
+OWN_VARIABLE = {PROCSTAT: "name the processes in cloudwatch_agent_processes"} | {
+    name: f"set cloudwatch_agent_{name} to true, which listens on loopback only" for name in RECEIVERS
+}
+"""Keys of `metrics_collected` that this role renders from variables of their own."""

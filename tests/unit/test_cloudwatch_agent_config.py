@@ -108,6 +108,40 @@ def test_the_roles_defaults_have_no_findings(settings: dict[str, Any]) -> None:
         ("log_files", [LOG | {"kind": "acces"}], "cloudwatch_agent_log_files[0].kind is 'acces'", "access"),
         ("log_files", [LOG | {"path": "access.log"}], "cloudwatch_agent_log_files[0].path is 'access.log'", "absolute"),
         ("log_files", [LOG | {"stream": "x"}], "cloudwatch_agent_log_files[0] has stream", "timestamp_format"),
+        ("log_flush_seconds", 0, "cloudwatch_agent_log_flush_seconds is 0", "1 to 172800"),
+        ("statsd_interval_seconds", "1m", "cloudwatch_agent_statsd_interval_seconds is '1m'", "1 to 172800"),
+        (
+            "metrics/mem/metrics_collection_interval",
+            172_801,
+            "cloudwatch_agent_metrics.mem.metrics_collection_interval is 172801",
+            "1 to 172800",
+        ),
+        ("metrics/disk/resources", "/", "cloudwatch_agent_metrics.disk.resources is '/'", "a list"),
+        (
+            "metrics/statsd",
+            {"service_address": ":8125"},
+            "cloudwatch_agent_metrics.statsd is not taken here",
+            "cloudwatch_agent_statsd to true, which listens on loopback only",
+        ),
+        ("dimensions", ["InstanceId", "InstanceId", "AutoScalingGroupName"], "'InstanceId' 2 times", "once"),
+        (
+            "aggregation_dimensions",
+            [["InstanceId", "AutoScalingGroupName"], ["AutoScalingGroupName", "InstanceId"]],
+            "the set AutoScalingGroupName, InstanceId twice",
+            "once",
+        ),
+        (
+            "log_files",
+            [LOG, LOG | {"path": "/var/log/nginx/*.log"}],
+            "cloudwatch_agent_log_files has '/var/log/nginx/access.log', which '/var/log/nginx/*.log' collects too",
+            "one of them",
+        ),
+        (
+            "log_files",
+            [LOG | {"path": "/srv/a:b"}, LOG | {"path": "/srv/a_b"}],
+            "cloudwatch_agent_log_files has '/srv/a:b' and '/srv/a_b', which would share the stream",
+            "one of them",
+        ),
         ("log_files", [LOG, LOG], "cloudwatch_agent_log_files has '/var/log/nginx/access.log' 2 times", "once"),
     ],
 )
@@ -171,3 +205,41 @@ def test_the_rules_know_what_the_documentation_lists() -> None:
     assert {"rlimit_num_fds_hard", "cpu_usage", "pid_count"} <= set(rules.MEASUREMENTS["procstat"])
     assert {30, 365, 2557} <= set(rules.RETENTION_DAYS)
     assert all(len(set(names)) == len(names) for names in rules.MEASUREMENTS.values())
+
+
+def test_a_glob_in_another_directory_is_no_duplicate(settings: dict[str, Any]) -> None:
+    put(settings, "log_files", [LOG, LOG | {"path": "/var/log/*.log"}, LOG | {"path": "/var/log/nginx/*.json"}])
+    assert findings(settings) == []
+
+
+def test_receivers_are_off_unless_asked_for(settings: dict[str, Any]) -> None:
+    document = config(settings)
+    assert "statsd" not in document["metrics"]["metrics_collected"]
+    assert "metrics_collected" not in document["logs"]
+    assert "traces" not in document
+
+
+def test_receivers_listen_on_loopback_only(settings: dict[str, Any]) -> None:
+    document = config(settings | dict.fromkeys(rules.RECEIVERS, True))
+    statsd = document["metrics"]["metrics_collected"]["statsd"]
+    assert statsd == {"service_address": "127.0.0.1:8125", "metrics_aggregation_interval": 60}
+    assert document["logs"]["metrics_collected"] == {"emf": {"service_address": "tcp://127.0.0.1:25888"}}
+    assert document["traces"]["traces_collected"] == {
+        "xray": {"bind_address": "127.0.0.1:2000", "tcp_proxy": {"bind_address": "127.0.0.1:2000"}},
+        "otlp": {"grpc_endpoint": "127.0.0.1:4317", "http_endpoint": "127.0.0.1:4318"},
+    }
+
+
+def test_a_receiver_alone_is_something_to_run_for(settings: dict[str, Any]) -> None:
+    nothing = {"metrics": {}, "processes": [], "log_files": []}
+    assert set(config(settings | nothing | {"statsd": "yes"})) == {"agent", "metrics"}
+    assert set(config(settings | nothing | {"emf": True})) == {"agent", "logs"}
+    assert set(config(settings | nothing | {"xray": True, "otlp": "false"})["traces"]["traces_collected"]) == {"xray"}
+
+
+@pytest.mark.parametrize(
+    "days", [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
+)
+def test_every_retention_that_cloudwatch_logs_takes_is_taken(settings: dict[str, Any], days: int) -> None:
+    put(settings, "log_groups/audit/retention_days", days)
+    assert findings(settings) == []
