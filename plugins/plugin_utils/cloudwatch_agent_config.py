@@ -191,7 +191,7 @@ def _process_findings(settings: Settings) -> Iterator[str]:
 
 
 def _dimension_findings(settings: Settings) -> Iterator[str]:
-    for name, count in Counter(settings["dimensions"]).items():
+    for name, count in Counter[str](settings["dimensions"]).items():
         if name not in rules.DIMENSIONS:
             yield f"dimensions has {name!r}; allowed: {_list(rules.DIMENSIONS)}"
         if count > 1:

@@ -231,7 +231,7 @@ def test_receivers_listen_on_loopback_only(settings: dict[str, Any]) -> None:
 
 
 def test_a_receiver_alone_is_something_to_run_for(settings: dict[str, Any]) -> None:
-    nothing = {"metrics": {}, "processes": [], "log_files": []}
+    nothing: dict[str, Any] = {"metrics": {}, "processes": [], "log_files": []}
     assert set(config(settings | nothing | {"statsd": "yes"})) == {"agent", "metrics"}
     assert set(config(settings | nothing | {"emf": True})) == {"agent", "logs"}
     assert set(config(settings | nothing | {"xray": True, "otlp": "false"})["traces"]["traces_collected"]) == {"xray"}
