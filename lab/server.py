@@ -58,7 +58,7 @@ def _assemble(settings: Settings, undo: ExitStack) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
 
     from lab import account  # noqa: PLC0415
-    from lab.cloud import auth, auth_keys, autoscaling, ec2, ec2_metadata, elbv2, ssm  # noqa: PLC0415
+    from lab.cloud import auth, auth_keys, autoscaling, ec2, ec2_metadata, elbv2, logs, ssm  # noqa: PLC0415
     from lab.cloud.dns import InstanceNames  # noqa: PLC0415
     from lab.reconcile import Reconciler  # noqa: PLC0415
 
@@ -69,6 +69,7 @@ def _assemble(settings: Settings, undo: ExitStack) -> None:
         *autoscaling.install(),
         InstanceNames(hosts.set),
     ]
+    logs.install()
     routes = ssm.install()
     account.seed(settings)
     for _, os_name, image_id in account.base_images(settings):

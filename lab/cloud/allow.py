@@ -84,6 +84,12 @@ REAL: Mapping[str, str] = {
         CreateLogGroup DeleteLogGroup DescribeLogGroups PutRetentionPolicy DeleteRetentionPolicy CreateLogStream DeleteLogStream
         DescribeLogStreams PutLogEvents GetLogEvents FilterLogEvents TagResource ListTagsForResource
     """,
+    "xray": """
+        PutTraceSegments GetTraceSummaries
+    """,
+    "inspector2": """
+        BatchGetAccountStatus
+    """,
     "tagging": """
         GetResources GetTagKeys GetTagValues
     """,

@@ -177,7 +177,9 @@ def test_requests_are_signed_as_the_aws_sdk_signs_them(monkeypatch: pytest.Monke
     ours = aws.signed(
         aws.Credentials("AKIA", "secret", "token", moment),
         "us-east-1",
-        {"host": "10.0.0.1:4566", "x-amz-date": "20260101T000000Z", "x-amz-target": "Logs_20140328.PutLogEvents"},
+        {key.lower(): value for key, value in headers.items()}
+        | {"host": "10.0.0.1:4566", "x-amz-date": "20260101T000000Z"},
         body,
+        service="logs",
     )
     assert ours["authorization"] == request.headers["Authorization"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
+import shlex
 import time
 import uuid
 
@@ -34,6 +36,32 @@ def shipped(group, stream, text, seconds=20):
                 return event
         time.sleep(0.5)
     raise AssertionError(f"{text!r} did not arrive in {group} {stream} within {seconds} s")
+
+
+def measured(namespace, name, dimensions, seconds=20):
+    """The sum of a metric, once CloudWatch has it."""
+    cloudwatch = boto3.client("cloudwatch", region_name=os.environ["AWS_REGION"])
+    now = datetime.datetime.now(datetime.UTC)
+    asked = {
+        "Namespace": namespace,
+        "MetricName": name,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+        "StartTime": now - datetime.timedelta(minutes=10),
+        "EndTime": now + datetime.timedelta(minutes=10),
+        "Period": 3600,
+        "Statistics": ["Sum"],
+    }
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        points = cloudwatch.get_metric_statistics(**asked)["Datapoints"]
+        if points:
+            return sum(point["Sum"] for point in points)
+        time.sleep(0.5)
+    raise AssertionError(f"{namespace} {name} {dimensions} did not arrive within {seconds} s")
+
+
+def send(host, protocol, port, text):
+    host.check_output("bash -c %s", f"printf '%s\\n' {shlex.quote(text)} >/dev/{protocol}/127.0.0.1/{port}")
 
 
 def test_the_agent_runs_and_will_after_a_reboot(host):
@@ -70,6 +98,53 @@ def test_the_time_of_an_audit_line_is_the_one_that_it_names(host):
     host.check_output(f"echo {stamp} {text} >> /var/log/shop/audit.log")
     event = shipped("/aws/ec2/audit", f"{instance_id(host)}/var/log/shop/audit.log", text)
     assert event["timestamp"] == int(host.check_output(f"date -u -d {stamp} +%s")) * 1000
+
+
+def test_every_receiver_listens_and_only_on_loopback(host):
+    # A socket's line in /proc/net: the local address is the second word, in hexadecimal, and 0A is the state of a listener.
+    tcp = [line.split() for line in host.file("/proc/net/tcp").content_string.splitlines()[1:]]
+    udp = [line.split() for line in host.file("/proc/net/udp").content_string.splitlines()[1:]]
+    listening = {("tcp", word[1]) for word in tcp if word[3] == "0A"} | {("udp", word[1]) for word in udp}
+    wanted = [("udp", 8125), ("tcp", 25888), ("udp", 2000), ("tcp", 2000), ("tcp", 4317), ("tcp", 4318)]
+    for protocol, port in wanted:
+        found = {address for kind, address in listening if kind == protocol and address.endswith(f":{port:04X}")}
+        assert found == {f"0100007F:{port:04X}"}, (protocol, port)
+
+
+def test_a_statsd_counter_arrives_as_a_metric(host):
+    name = f"orders.{uuid.uuid4().hex}"
+    send(host, "udp", 8125, f"{name}:2|c")
+    assert measured("CWAgent", name, {"InstanceId": instance_id(host), "metric_type": "counter"}) == 2
+
+
+def test_a_line_in_the_embedded_metric_format_arrives_as_a_metric(host):
+    page = uuid.uuid4().hex
+    directive = {
+        "Namespace": "Shop",
+        "Dimensions": [["Page"]],
+        "Metrics": [{"Name": "Latency", "Unit": "Milliseconds"}],
+    }
+    described = {
+        "Timestamp": int(time.time() * 1000),
+        "LogGroupName": "/shop/metrics",
+        "CloudWatchMetrics": [directive],
+    }
+    send(host, "tcp", 25888, json.dumps({"_aws": described, "Page": page, "Latency": 41}))
+    assert measured("Shop", "Latency", {"Page": page}) == 41
+
+
+def test_a_segment_arrives_in_x_ray(host):
+    now = int(time.time())
+    trace = f"1-{now:08x}-{uuid.uuid4().hex[:24]}"
+    segment = {"trace_id": trace, "id": uuid.uuid4().hex[:16], "name": "shop", "start_time": now, "end_time": now + 1}
+    send(host, "udp", 2000, json.dumps({"format": "json", "version": 1}) + "\n" + json.dumps(segment))
+    xray = boto3.client("xray", region_name=os.environ["AWS_REGION"])
+    deadline, seen = time.monotonic() + 20, []
+    while trace not in seen and time.monotonic() < deadline:
+        time.sleep(0.5)
+        found = xray.get_trace_summaries(StartTime=now - 3600, EndTime=now + 3600)
+        seen = [summary["Id"] for summary in found["TraceSummaries"]]
+    assert trace in seen
 
 
 def test_log_groups_keep_what_they_must(host):

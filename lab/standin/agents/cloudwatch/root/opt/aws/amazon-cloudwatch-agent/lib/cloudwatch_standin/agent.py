@@ -1,4 +1,4 @@
-"""amazon-cloudwatch-agent: follows the configured log files and ships their lines."""
+"""amazon-cloudwatch-agent: follows the configured log files and ships their lines, and what applications send to its receivers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cloudwatch_standin import config, paths
-from cloudwatch_standin.aws import AwsError, Logs, Metadata
+from cloudwatch_standin import config, paths, receivers
+from cloudwatch_standin.aws import AwsError, Logs, Metadata, Metrics, Traces
 from cloudwatch_standin.journal import Journal
+from cloudwatch_standin.relay import Relay, target
 from cloudwatch_standin.tail import Source, State, resolved
 
 POLL_SECONDS = 1.0
@@ -106,10 +107,8 @@ def run(document: dict[str, Any]) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    if "metrics" in document:
-        log.write("W", "this stand-in reads and checks the metrics section but collects no metrics")
-    if "traces" in document:
-        log.write("W", "this stand-in collects no traces")
+    if set(document.get("metrics", {}).get("metrics_collected", {})) - {"statsd"}:
+        log.write("W", "this stand-in reads and checks the metrics section but collects nothing of the host's")
     metadata = Metadata()
     try:
         names = placeholders(metadata)
@@ -121,20 +120,28 @@ def run(document: dict[str, Any]) -> int:
     except AwsError as error:
         log.write("E", f"{error}; the agent can't know its instance and region")
         return 1
+    inbox, logs = receivers.Inbox(), Logs(region, metadata)
     try:
-        logs, state = Logs(region, metadata), State(paths.STATE)
-    except OSError as error:
-        log.write("E", f"making the directory for the state of log files: {error}")
+        relay = Relay(
+            inbox, target(document, names, metadata), logs, Metrics(region, metadata), Traces(region, metadata), log
+        )
+        state = State(paths.STATE)
+        opened = receivers.start(document, inbox)
+    except (AwsError, OSError) as error:
+        log.write("E", f"making the state's directory, asking for dimensions or opening a receiver: {error}")
         return 1
     followed = sources(document, names)
     for source in followed:
         state.load(source)
     shipper = Shipper(logs, state, log, float(document.get("logs", {}).get("force_flush_interval", 5)))
     log.write("I", f"following {len(followed)} log files, shipping to CloudWatch Logs in {region}")
+    log.write("I", f"listening on {', '.join(opened) or 'nothing'}")
     log.write("I", "Everything is ready. Begin running and processing data.")
     while not stop.wait(POLL_SECONDS):
         shipper.step(followed, time.monotonic())
+        relay.step(time.monotonic())
     shipper.step(followed, time.monotonic(), flush=True)
+    relay.step(time.monotonic(), flush=True)
     log.write("I", "stopped")
     return 0
 

@@ -1,4 +1,7 @@
-"""CloudWatch Logs by signed requests (AWS Signature Version 4), with the credentials of the instance's role (IMDSv2)."""
+"""CloudWatch Logs, CloudWatch and X-Ray by signed requests (AWS Signature Version 4).
+
+The credentials are those of the instance's role (IMDSv2).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,9 @@ IMDS = "http://169.254.169.254"
 TIMEOUT_SECONDS = 10
 REFRESH_SECONDS = 300
 """Credentials are fetched anew this long before they expire."""
+DATA_PER_CALL = 150
+ENDPOINT_NAMES = {"monitoring": "cloudwatch"}
+"""What the SDKs call a service in AWS_ENDPOINT_URL_…, where it is not the name in the signature."""
 
 
 class AwsError(Exception):
@@ -75,26 +81,29 @@ class Metadata:
         return held
 
 
-class Logs:
-    """The calls of CloudWatch Logs that the agent makes."""
+class Service:
+    """One AWS service: where it is, and how a request to it is signed and sent."""
+
+    name = ""
+    """As in the signature's scope and the public endpoint."""
 
     def __init__(self, region: str, metadata: Metadata) -> None:
         self.region = region
         self._metadata = metadata
         self._endpoint = (
-            os.environ.get("AWS_ENDPOINT_URL_LOGS")
+            os.environ.get(f"AWS_ENDPOINT_URL_{ENDPOINT_NAMES.get(self.name, self.name).upper()}")
             or os.environ.get("AWS_ENDPOINT_URL")
-            or f"https://logs.{region}.amazonaws.com"
-        )
+            or f"https://{self.name}.{region}.amazonaws.com"
+        ).rstrip("/")
 
-    def call(self, action: str, **parameters: Any) -> dict[str, Any]:
-        body = json.dumps(parameters).encode()
-        credentials, host = self._metadata.credentials(), urllib.parse.urlsplit(self._endpoint).netloc
+    def post(self, action: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+        """Raises AwsError for any answer but a good one."""
+        host = urllib.parse.urlsplit(self._endpoint).netloc
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-        headers = {"host": host, "x-amz-date": stamp, "x-amz-target": f"Logs_20140328.{action}"}
-        headers = signed(credentials, self.region, headers, body)
+        headers = {"host": host, "x-amz-date": stamp, **headers}
+        headers = signed(self._metadata.credentials(), self.region, headers, body, service=self.name, path=path)
         try:
-            answer = _request(self._endpoint.rstrip("/") + "/", "POST", headers, body)
+            return _request(self._endpoint + path, "POST", headers, body)
         except urllib.error.HTTPError as error:
             text = error.read().decode("utf-8", "replace")
             code, message = _fault(text)
@@ -103,6 +112,16 @@ class Logs:
             ) from error
         except OSError as error:
             raise AwsError(f"{action} at {self._endpoint}: {error}") from error
+
+
+class Logs(Service):
+    """The calls of CloudWatch Logs that the agent makes."""
+
+    name = "logs"
+
+    def call(self, action: str, **parameters: Any) -> dict[str, Any]:
+        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"Logs_20140328.{action}"}
+        answer = self.post(action, "/", headers, json.dumps(parameters).encode())
         return dict(json.loads(answer)) if answer.strip() else {}
 
     def put(self, group: str, stream: str, retention_days: int, events: list[dict[str, Any]]) -> None:
@@ -126,6 +145,44 @@ class Logs:
                 raise
 
 
+class Metrics(Service):
+    """CloudWatch's PutMetricData."""
+
+    name = "monitoring"
+
+    def put(self, namespace: str, data: list[dict[str, Any]]) -> None:
+        """`data`: name, values, dimensions, unit."""
+        for start in range(0, len(data), DATA_PER_CALL):
+            form = {"Action": "PutMetricData", "Version": "2010-08-01", "Namespace": namespace}
+            for number, datum in enumerate(data[start : start + DATA_PER_CALL], 1):
+                form |= _datum_form(f"MetricData.member.{number}", datum)
+            headers = {"content-type": "application/x-www-form-urlencoded"}
+            self.post("PutMetricData", "/", headers, urllib.parse.urlencode(form).encode())
+
+
+def _datum_form(prefix: str, datum: dict[str, Any]) -> dict[str, str]:
+    form = {f"{prefix}.MetricName": str(datum["name"]), f"{prefix}.Unit": str(datum["unit"])}
+    form[f"{prefix}.Timestamp"] = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for number, (key, value) in enumerate(sorted(datum["dimensions"].items()), 1):
+        form |= {f"{prefix}.Dimensions.member.{number}.Name": key, f"{prefix}.Dimensions.member.{number}.Value": value}
+    for number, value in enumerate(datum["values"], 1):
+        form[f"{prefix}.Values.member.{number}"] = str(value)
+    return form
+
+
+class Traces(Service):
+    """X-Ray's PutTraceSegments."""
+
+    name = "xray"
+
+    def put(self, documents: list[str]) -> list[str]:
+        """Returns what X-Ray did not take, with its reason."""
+        body = json.dumps({"TraceSegmentDocuments": documents}).encode()
+        answer = self.post("PutTraceSegments", "/TraceSegments", {"content-type": "application/json"}, body)
+        unprocessed = json.loads(answer).get("UnprocessedTraceSegments", [])
+        return [f"{entry.get('Id')}: {entry.get('ErrorCode')} {entry.get('Message')}" for entry in unprocessed]
+
+
 def _fault(text: str) -> tuple[str, str]:
     """The service's error code and message."""
     try:
@@ -136,17 +193,19 @@ def _fault(text: str) -> tuple[str, str]:
     return code, str(fault.get("message") or fault.get("Message") or "")
 
 
-def signed(credentials: Credentials, region: str, headers: dict[str, str], body: bytes) -> dict[str, str]:
-    """`headers` (host, x-amz-date, x-amz-target) of a POST to `/` of CloudWatch Logs, with what the signature adds.
+def signed(
+    credentials: Credentials, region: str, headers: dict[str, str], body: bytes, *, service: str, path: str = "/"
+) -> dict[str, str]:
+    """`headers` (host, x-amz-date, content-type, …) of a POST, with what the signature adds.
 
     Rule: "Create a signed AWS API request" (IAM User Guide).
     """
-    headers = {"content-type": "application/x-amz-json-1.1", "x-amz-security-token": credentials.token, **headers}
+    headers = {"x-amz-security-token": credentials.token, **headers}
     headers = dict(sorted(headers.items()))
     names, lines = ";".join(headers), [f"{key}:{value}" for key, value in headers.items()]
-    request = "\n".join(["POST", "/", "", *lines, "", names, hashlib.sha256(body).hexdigest()])
+    request = "\n".join(["POST", path, "", *lines, "", names, hashlib.sha256(body).hexdigest()])
     stamp = headers["x-amz-date"]
-    scope = f"{stamp[:8]}/{region}/logs/aws4_request"
+    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(request.encode()).hexdigest()])
     key = f"AWS4{credentials.secret_key}".encode()
     for part in scope.split("/"):

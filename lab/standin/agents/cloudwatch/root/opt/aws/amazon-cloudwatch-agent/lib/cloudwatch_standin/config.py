@@ -74,6 +74,16 @@ METRICS_KEYS = {
     ),
     *("credentials", "endpoint_override"),
 }
+STATSD_KEYS = {
+    *("service_address", "allowed_pending_messages", "metrics_collection_interval", "metrics_aggregation_interval"),
+    *("metric_separator", "drop_original_metrics", "service.name", "deployment.environment"),
+}
+TRACES_KEYS = {
+    *("traces_collected", "concurrency", "buffer_size_mb", "resource_arn", "local_mode", "insecure", "credentials"),
+    *("proxy_override", "endpoint_override", "region_override", "transit_spans_in_otlp_format"),
+}
+OTLP_KEYS = {"grpc_endpoint", "http_endpoint", "tls", "service.name", "deployment.environment"}
+TRACE_RECEIVERS: dict[str, set[str]] = {"xray": {"bind_address", "tcp_proxy"}, "otlp": OTLP_KEYS}
 PROCESS_SELECTORS = ("exe", "pattern", "pid_file")
 
 
@@ -138,6 +148,7 @@ def problems(document: dict[str, Any]) -> list[str]:
         ("agent", _agent),
         ("metrics", _metrics),
         ("logs", _logs),
+        ("traces", _traces),
     )
     found = [
         f"Under path : /{section}{where} | Error : {what}"
@@ -170,6 +181,9 @@ def _metrics(section: Any) -> Iterator[tuple[str, str]]:
         yield "/metrics_collected", "Must have at least 1 property"
         return
     for name, plugin in plugins.items():
+        if name == "statsd":
+            yield from (("/metrics_collected/statsd" + where, what) for where, what in _statsd(plugin))
+            continue
         entries = plugin if name == "procstat" else [plugin]
         if not isinstance(entries, list):
             yield f"/metrics_collected/{name}", "Invalid type. Expected: array"
@@ -192,12 +206,65 @@ def _plugin(name: str, entry: Any) -> Iterator[tuple[str, str]]:
     yield from _integer(entry, "metrics_collection_interval", 1, 172_800)
 
 
+def _statsd(entry: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(entry, dict):
+        yield "", "Invalid type. Expected: object"
+        return
+    yield from _unknown(entry, STATSD_KEYS)
+    yield from _address(entry, "service_address")
+    yield from _integer(entry, "metrics_collection_interval", 1, 172_800)
+    yield from _integer(entry, "metrics_aggregation_interval", 0, 172_800)
+
+
+def _emf(entry: Any) -> Iterator[tuple[str, str]]:
+    """The schema takes anything here; the translator wants `udp://host:port` or `tcp://host:port`."""
+    address = entry.get("service_address", "tcp://:25888") if isinstance(entry, dict) else None
+    if not isinstance(address, str) or address.partition(":")[0] not in ("tcp", "udp") or address.count(":") != 2:
+        yield "/service_address", "invalid service split"
+
+
+def _traces(section: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(section, dict):
+        yield "", "Invalid type. Expected: object"
+        return
+    yield from _unknown(section, TRACES_KEYS)
+    collected = section.get("traces_collected")
+    if not isinstance(collected, dict) or not collected:
+        yield "/traces_collected", "Must have at least 1 property"
+        return
+    yield from (("/traces_collected" + where, what) for where, what in _unknown(collected, set(TRACE_RECEIVERS)))
+    for name in TRACE_RECEIVERS.keys() & collected.keys():
+        # As in the schema: one object, or several for OTLP.
+        several = collected[name] if name == "otlp" and isinstance(collected[name], list) else [collected[name]]
+        for entry in several:
+            yield from ((f"/traces_collected/{name}{where}", what) for where, what in _trace_receiver(name, entry))
+
+
+def _trace_receiver(name: str, entry: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(entry, dict):
+        yield "", "Invalid type. Expected: object"
+        return
+    yield from _unknown(entry, TRACE_RECEIVERS[name])
+    for key in ("bind_address", "grpc_endpoint", "http_endpoint"):
+        yield from _address(entry, key)
+    if "tcp_proxy" in entry:
+        proxy = entry["tcp_proxy"]
+        yield from (
+            [("/tcp_proxy", "Invalid type. Expected: object")]
+            if not isinstance(proxy, dict)
+            else _address(proxy, "bind_address")
+        )
+
+
 def _logs(section: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(section, dict):
         yield "", "Invalid type. Expected: object"
         return
     yield from _unknown(section, LOGS_KEYS)
     yield from _integer(section, "force_flush_interval", 1, 172_800)
+    metrics = section.get("metrics_collected", {})
+    if isinstance(metrics, dict) and "emf" in metrics:
+        yield from (("/metrics_collected/emf" + where, what) for where, what in _emf(metrics["emf"]))
     collected = section.get("logs_collected", {})
     files = collected.get("files", {}) if isinstance(collected, dict) else None
     entries = files.get("collect_list", []) if isinstance(files, dict) else None
@@ -235,3 +302,11 @@ def _integer(section: dict[str, Any], key: str, least: int, most: int) -> Iterat
         yield f"/{key}", f"Invalid type. Expected: integer, given: {type(value).__name__}"
     elif not least <= value <= most:
         yield f"/{key}", f"Must be between {least} and {most}"
+
+
+def _address(section: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
+    value = section.get(key, ":1")
+    if not isinstance(value, str):
+        yield f"/{key}", f"Invalid type. Expected: string, given: {type(value).__name__}"
+    elif not value.rpartition(":")[2].isdecimal():
+        yield f"/{key}", f"{value!r} has no port"
