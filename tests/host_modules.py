@@ -18,6 +18,7 @@ CONTROL_SIDE = {
     "image_candidate": "asks AWS",
     "image_publish": "asks AWS",
     "image_test": "asks AWS",
+    "inspector_account": "asks AWS",
     "ssm_command": "asks AWS",
     "ssm_document": "asks AWS",
     "ssm_online": "asks AWS",

@@ -2,7 +2,7 @@
 # Copyright (c) 2026 The ecommerce.fleet maintainers
 # MIT License (see LICENSE)
 """Report whether a host is ready for Amazon Inspector, and keep the report as a local fact."""
-# ruff: noqa: UP001, UP010, UP020, PTH103, PTH110, PTH112, PTH118, PTH120, PTH207
+# ruff: noqa: UP001, UP010, UP020, UP030, UP024, RUF005, PTH103, PTH108, PTH110, PTH112, PTH114, PTH118, PTH119, PTH120, PTH207
 
 from __future__ import absolute_import, division, print_function
 
@@ -14,7 +14,8 @@ short_description: Report whether this host is ready for Amazon Inspector
 version_added: 0.1.0
 description:
   - Looks at what Inspector v2 needs on a host. No agent of Inspector Classic, a running SSM agent, and the deep-inspection paths.
-  - What only the account can answer (whether Inspector is enabled, its associations and custom paths) is V(unknown), never V(ok).
+  - What only the account can answer (whether Inspector is enabled, its associations and custom paths) is V(unknown), never V(ok). Give the
+    answers of M(ecommerce.fleet.inspector_account) as O(account_findings) to have them in the report.
   - Writes the report to a local fact, without times, so that it changes only when an answer does.
 options:
   service:
@@ -26,6 +27,15 @@ options:
     type: list
     elements: path
     default: []
+  remove_classic:
+    description: Delete what the package of Inspector Classic's agent has left (its directory, units, init script, cron entries).
+    type: bool
+    default: false
+  account_findings:
+    description: Further findings for the report, each with name, state and detail.
+    type: list
+    elements: dict
+    default: []
   fact:
     description: Where the report is kept, as V(ansible_local.inspector).
     type: path
@@ -34,7 +44,7 @@ author:
   - The ecommerce.fleet maintainers (@ecommerce-fleet)
 attributes:
   check_mode:
-    description: Reports and writes nothing.
+    description: Reports, deletes and writes nothing.
     support: full
 """
 
@@ -49,6 +59,11 @@ ready:
   description: Whether nothing that the host itself must bring is missing.
   returned: success
   type: bool
+removed:
+  description: What Inspector Classic had left and is deleted now (or would be, in check mode).
+  returned: success
+  type: list
+  elements: str
 findings:
   description: One entry per question with name, state (ok, missing, unknown) and detail.
   returned: success
@@ -60,6 +75,7 @@ import glob
 import io
 import json
 import os
+import shutil
 
 MYPY = False
 if MYPY:
@@ -69,16 +85,43 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_text
 from ansible_collections.ecommerce.fleet.plugins.module_utils.agent_evidence import readiness, ready
 
-CLASSIC = ("/opt/aws/awsagent", "/etc/init.d/awsagent", "/usr/lib/systemd/system/awsagent.service")
+CLASSIC = (
+    "/opt/aws/awsagent",
+    "/etc/init.d/awsagent*",
+    "/etc/cron.*/awsagent*",
+    "/etc/systemd/system/awsagent*.service",
+    "/usr/lib/systemd/system/awsagent*.service",
+)
+"""The agent wrote its logs and updates below its directory, which its package does not own and leaves behind."""
 PLUGIN = "/opt/aws/inspector/bin/inspectorssmplugin"
 INVENTORY = "/var/lib/amazon/ssm/*/inventory/contentHash"
 
 
-def observe(module):
-    # type: (AnsibleModule) -> dict[str, Any]
+def classic_files():
+    # type: () -> list[str]
+    return sorted(path for pattern in CLASSIC for path in glob.glob(pattern))
+
+
+def remove_classic(module, paths):
+    # type: (AnsibleModule, list[str]) -> None
+    """Units are stopped first: a process goes on without its files."""
+    units = [os.path.basename(path) for path in paths if path.endswith(".service")]
+    if units:
+        module.run_command(["systemctl", "disable", "--now"] + units)
+    for path in paths:
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    if units:
+        module.run_command(["systemctl", "daemon-reload"])
+
+
+def observe(module, classic):
+    # type: (AnsibleModule, list[str]) -> dict[str, Any]
     _rc, state, _err = module.run_command(["systemctl", "is-active", module.params["service"]])
     return {
-        "classic": [path for path in CLASSIC if os.path.exists(path)],
+        "classic": classic,
         "service": module.params["service"],
         "service_state": state.strip() or "unknown",
         "plugin": PLUGIN if os.path.exists(PLUGIN) else "",
@@ -112,15 +155,26 @@ def main():
         argument_spec={
             "service": {"type": "str", "default": "amazon-ssm-agent"},
             "paths": {"type": "list", "elements": "path", "default": []},
+            "remove_classic": {"type": "bool", "default": False},
+            "account_findings": {"type": "list", "elements": "dict", "default": []},
             "fact": {"type": "path", "default": "/etc/ansible/facts.d/inspector.fact"},
         },
         supports_check_mode=True,
     )
-    findings = readiness(observe(module))
+    classic = classic_files()
+    removed = classic if module.params["remove_classic"] else []
+    if removed and not module.check_mode:
+        try:
+            remove_classic(module, removed)
+        except (IOError, OSError) as error:
+            module.fail_json(msg="Deleting what Inspector Classic left ({0}): {1}".format(", ".join(removed), error))
+    left = [path for path in classic if path not in removed]
+    findings = readiness(observe(module, left)) + module.params["account_findings"]
     report = {"ready": ready(findings), "findings": findings}
     text = json.dumps(report, indent=2, sort_keys=True, separators=(",", ": "))
     diff = keep(module, to_text(text) + to_text("\n"))
-    module.exit_json(changed=diff["before"] != diff["after"], diff=diff, **report)
+    changed = bool(removed) or diff["before"] != diff["after"]
+    module.exit_json(changed=changed, removed=removed, diff=diff, **report)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ def states(host):
 def test_inspector_classic_is_gone(host):
     assert not host.package("AwsAgent").is_installed
     assert not host.file("/opt/aws/awsagent").exists
+    assert not host.file("/etc/cron.d/awsagent-update").exists
 
 
 def test_the_host_is_ready(host):

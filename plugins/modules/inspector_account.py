@@ -1,0 +1,124 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The ecommerce.fleet maintainers
+# MIT License (see LICENSE)
+"""Ask Amazon Inspector and Systems Manager what they make of an instance."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: inspector_account
+short_description: Ask Amazon Inspector and Systems Manager what they make of an instance
+version_added: 0.1.0
+description:
+  - Whether EC2 scanning is enabled for the account, whether Inspector scans the instance, whether its inventory association has run
+    lately, and whether the account knows the deep-inspection paths. Changes nothing. Runs on the control node.
+  - A question that AWS refuses is answered by the state V(unknown) with the error. Needs C(inspector2:BatchGetAccountStatus),
+    C(inspector2:ListCoverage), C(inspector2:GetEc2DeepInspectionConfiguration) and C(ssm:DescribeInstanceAssociationsStatus).
+options:
+  instance_id:
+    description: The instance.
+    type: str
+    required: true
+  paths:
+    description: Deep-inspection paths that the account must know.
+    type: list
+    elements: str
+    default: []
+  inventory_hours:
+    description: How old the inventory may be.
+    type: int
+    default: 24
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+author:
+  - The ecommerce.fleet maintainers (@ecommerce-fleet)
+"""
+
+EXAMPLES = r"""
+- name: Ask the account
+  ecommerce.fleet.inspector_account:
+    region: us-east-1
+    instance_id: i-0123456789abcdef0
+    paths: [/opt/shop]
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+findings:
+  description: One entry per question with name, state (ok, missing, unknown) and detail.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.ecommerce.fleet.plugins.module_utils import inspector_account as judge
+from ansible_collections.ecommerce.fleet.plugins.module_utils.fleet_aws import paginate
+
+try:
+    from botocore.exceptions import BotoCoreError, ClientError
+except ImportError:  # AnsibleAWSModule reports the missing library
+    BotoCoreError = ClientError = Exception  # type: ignore[misc,assignment]
+
+
+def answers(name: str, ask: Callable[[], list[judge.Finding]]) -> list[judge.Finding]:
+    """What a question gives; where AWS refuses it, that it is unknown and why."""
+    try:
+        return ask()
+    except (BotoCoreError, ClientError) as error:
+        return [judge.finding(name, "unknown", f"could not be asked: {error}")]
+
+
+def findings(inspector: Any, ssm: Any, asked: dict[str, Any]) -> Iterator[judge.Finding]:
+    instance = asked["instance_id"]
+
+    def account() -> list[judge.Finding]:
+        return [judge.enabled(entry) for entry in inspector.batch_get_account_status()["accounts"]]
+
+    def coverage() -> list[judge.Finding]:
+        criteria = {"resourceId": [{"comparison": "EQUALS", "value": instance}]}
+        return [
+            judge.coverage(paginate(inspector, "list_coverage", "coveredResources", filterCriteria=criteria), instance)
+        ]
+
+    def inventory() -> list[judge.Finding]:
+        key = "InstanceAssociationStatusInfos"
+        statuses = paginate(ssm, "describe_instance_associations_status", key, InstanceId=instance)
+        return [judge.inventory_age(statuses, datetime.now(UTC), asked["inventory_hours"])]
+
+    def paths() -> list[judge.Finding]:
+        known = inspector.get_ec2_deep_inspection_configuration()
+        return list(judge.custom_paths(known.get("packagePaths", []), known.get("orgPackagePaths", []), asked["paths"]))
+
+    enabled = answers("account_enabled", account)
+    yield from enabled
+    if any(entry["state"] == "missing" for entry in enabled):
+        # Everything else follows from it: one advice is better than four.
+        return
+    yield from answers("coverage", coverage)
+    yield from answers("inventory_association", inventory)
+    if asked["paths"]:
+        yield from answers("account_path", paths)
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "instance_id": {"type": "str", "required": True},
+            "paths": {"type": "list", "elements": "str", "default": []},
+            "inventory_hours": {"type": "int", "default": 24},
+        },
+        supports_check_mode=True,
+    )
+    found = findings(module.client("inspector2"), module.client("ssm"), module.params)
+    module.exit_json(changed=False, findings=list(found))
+
+
+if __name__ == "__main__":
+    main()
