@@ -43,7 +43,8 @@ def embedded(message: str) -> Iterator[tuple[str, list[Datum]]]:
     try:
         document = json.loads(message)
         described = document["_aws"]
-        moment = datetime.fromtimestamp(described["Timestamp"] / 1000, UTC)
+        # Moto compares times without a zone.
+        moment = datetime.fromtimestamp(described["Timestamp"] / 1000, UTC).replace(tzinfo=None)
         directives = [
             (str(entry["Namespace"]), list(_data(document, entry, moment))) for entry in described["CloudWatchMetrics"]
         ]

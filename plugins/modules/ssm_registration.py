@@ -14,8 +14,12 @@ short_description: Wait until the SSM agent on this host can be managed
 version_added: 0.1.0
 description:
   - Runs C(ssm-cli get-diagnostics) until the agent reaches the instance metadata, has credentials, runs, and reaches Systems Manager.
-  - Changes nothing. What Systems Manager itself thinks of the host is M(ecommerce.fleet.ssm_online)'s question.
+  - With O(service) it starts the agent first and enables it; otherwise it changes nothing.
+  - What Systems Manager itself thinks of the host is M(ecommerce.fleet.ssm_online)'s question.
 options:
+  service:
+    description: The agent's unit, which is to run now and at boot.
+    type: str
   timeout_seconds:
     description: Deadline of the wait; 0 looks once.
     type: float
@@ -28,13 +32,14 @@ author:
   - The ecommerce.fleet maintainers (@ecommerce-fleet)
 attributes:
   check_mode:
-    description: Looks once and never fails.
+    description: Looks once, starts nothing and never fails.
     support: full
 """
 
 EXAMPLES = r"""
 - name: Prove that the agent can be managed
   ecommerce.fleet.ssm_registration:
+    service: amazon-ssm-agent
     timeout_seconds: 30
 """
 
@@ -67,6 +72,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ecommerce.fleet.plugins.module_utils.agent_evidence import registration_faults
+from ansible_collections.ecommerce.fleet.plugins.module_utils.service_state import Unit
 
 POLL_SECONDS = 1
 clock = getattr(time, "monotonic", time.time)
@@ -104,15 +110,34 @@ def identity(module):
     }
 
 
+def run_service(module):
+    # type: (AnsibleModule) -> bool
+    """Whether there was something to do (or would be, in check mode) for the unit to run now and at boot."""
+    if not module.params["service"]:
+        return False
+    unit = Unit(module.run_command, module.params["service"])
+    steps = unit.missing_steps(True, True)
+    for step in [] if module.check_mode else steps:
+        trouble = unit.do(step)
+        if trouble:
+            module.fail_json(
+                msg="{0}. See `journalctl -u {1}`; then run this again.".format(trouble, module.params["service"]),
+                faults=[trouble],
+            )
+    return bool(steps)
+
+
 def main():
     # type: () -> None
     module = AnsibleModule(
         argument_spec={
+            "service": {"type": "str"},
             "timeout_seconds": {"type": "float", "default": 60},
             "required": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
+    changed = run_service(module)
     if module.get_bin_path("ssm-cli") is None:
         faults = ["ssm-cli is not on this host; install the package amazon-ssm-agent"]
     else:
@@ -129,7 +154,7 @@ def main():
             ),
             faults=faults,
         )
-    module.exit_json(changed=False, managed=not faults, faults=faults, **identity(module))
+    module.exit_json(changed=changed, managed=not faults, faults=faults, **identity(module))
 
 
 if __name__ == "__main__":
