@@ -6,6 +6,7 @@ import json
 import socket
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from cloudwatch_standin.journal import Journal  # noqa: E402
 
 from lab.cloud import logs  # noqa: E402
 
-EMF = {
+EMF: dict[str, Any] = {
     "_aws": {
         "Timestamp": 1_700_000_000_000,
         "LogGroupName": "/shop/metrics",
@@ -176,9 +177,16 @@ def test_metrics_of_a_log_line_are_in_cloudwatch(monkeypatch: pytest.MonkeyPatch
         client.create_log_stream(logGroupName="g", logStreamName="s")
         event = {"timestamp": int(time.time() * 1000), "message": json.dumps(EMF)}
         client.put_log_events(logGroupName="g", logStreamName="s", logEvents=[event])
-        assert (
-            boto3.client("cloudwatch", "us-east-1").list_metrics(Namespace="Shop")["Metrics"][0]["MetricName"]
-            == "Latency"
+        moment = datetime.fromtimestamp(EMF["_aws"]["Timestamp"] / 1000, UTC)
+        found = boto3.client("cloudwatch", "us-east-1").get_metric_statistics(
+            Namespace="Shop",
+            MetricName="Latency",
+            Dimensions=[{"Name": "Page", "Value": "cart"}],
+            StartTime=moment - timedelta(hours=1),
+            EndTime=moment + timedelta(hours=1),
+            Period=3600,
+            Statistics=["Sum"],
         )
+        assert [point["Sum"] for point in found["Datapoints"]] == [3]
     with pytest.raises(RuntimeError, match="twice"):
         logs.install()
