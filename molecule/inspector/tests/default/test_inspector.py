@@ -18,7 +18,8 @@ def states(host):
 def test_inspector_classic_is_gone(host):
     assert not host.package("AwsAgent").is_installed
     assert not host.file("/opt/aws/awsagent").exists
-    assert not host.file("/etc/cron.d/awsagent-update").exists
+    assert not host.file("/etc/systemd/system/awsagent.service").exists
+    assert not host.service("awsagent").is_running
 
 
 def test_the_host_is_ready(host):
