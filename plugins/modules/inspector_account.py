@@ -75,11 +75,16 @@ def answers(name: str, ask: Callable[[], list[judge.Finding]]) -> list[judge.Fin
         return [judge.finding(name, "unknown", f"could not be asked: {error}")]
 
 
-def findings(inspector: Any, ssm: Any, asked: dict[str, Any]) -> Iterator[judge.Finding]:
+def findings(sts: Any, inspector: Any, ssm: Any, asked: dict[str, Any]) -> Iterator[judge.Finding]:
     instance = asked["instance_id"]
 
     def account() -> list[judge.Finding]:
-        return [judge.enabled(entry) for entry in inspector.batch_get_account_status()["accounts"]]
+        number = sts.get_caller_identity()["Account"]
+        answer = inspector.batch_get_account_status(accountIds=[number])
+        if not answer["accounts"]:
+            detail = f"Inspector says nothing of account {number}: {answer.get('failedAccounts', [])}"
+            return [judge.finding("account_enabled", "unknown", detail)]
+        return [judge.enabled(entry) for entry in answer["accounts"]]
 
     def coverage() -> list[judge.Finding]:
         criteria = {"resourceId": [{"comparison": "EQUALS", "value": instance}]}
@@ -116,7 +121,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    found = findings(module.client("inspector2"), module.client("ssm"), module.params)
+    found = findings(module.client("sts"), module.client("inspector2"), module.client("ssm"), module.params)
     module.exit_json(changed=False, findings=list(found))
 
 

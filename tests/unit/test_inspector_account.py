@@ -84,27 +84,30 @@ def test_a_path_may_be_known_to_the_account_or_the_organization() -> None:
     assert [entry["state"] for entry in found] == ["ok", "ok", "missing"]
 
 
-def clients() -> tuple[Any, Any]:
+def clients() -> tuple[Any, Any, Any]:
     keys = {"region_name": "us-east-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
-    return boto3.client("inspector2", **keys), boto3.client("ssm", **keys)  # type: ignore[call-overload]
+    sts, inspector, ssm = (boto3.client(name, **keys) for name in ("sts", "inspector2", "ssm"))  # type: ignore[call-overload]
+    return sts, inspector, ssm
 
 
 def test_every_question_is_asked_of_an_enabled_account_and_a_refused_one_is_unknown() -> None:
-    inspector, ssm = clients()
+    sts, inspector, ssm = clients()
     covered = {
         "accountId": "123456789012",
         "resourceId": INSTANCE,
         "resourceType": "AWS_EC2_INSTANCE",
         "scanType": "PACKAGE",
     }
-    with Stubber(inspector) as answers, Stubber(ssm) as managed:
-        answers.add_response("batch_get_account_status", {"accounts": [account("ENABLED")]})
+    with Stubber(sts) as me, Stubber(inspector) as answers, Stubber(ssm) as managed:
+        me.add_response("get_caller_identity", {"Account": "123456789012"})
+        own = {"accountIds": ["123456789012"]}
+        answers.add_response("batch_get_account_status", {"accounts": [account("ENABLED")]}, own)
         scanned = covered | {"scanStatus": {"statusCode": "ACTIVE", "reason": "SUCCESSFUL"}}
         criteria = {"resourceId": [{"comparison": "EQUALS", "value": INSTANCE}]}
         answers.add_response("list_coverage", {"coveredResources": [scanned]}, {"filterCriteria": criteria})
         answers.add_response("get_ec2_deep_inspection_configuration", {"packagePaths": ["/opt/shop"]})
         managed.add_client_error("describe_instance_associations_status", "AccessDeniedException", "not allowed")
-        found = {entry["name"]: entry for entry in module.findings(inspector, ssm, ASKED)}
+        found = {entry["name"]: entry for entry in module.findings(sts, inspector, ssm, ASKED)}
     assert {name: entry["state"] for name, entry in found.items()} == {
         "account_enabled": "ok",
         "coverage": "ok",
@@ -115,8 +118,20 @@ def test_every_question_is_asked_of_an_enabled_account_and_a_refused_one_is_unkn
 
 
 def test_nothing_more_is_asked_where_scanning_is_off() -> None:
-    inspector, ssm = clients()
-    with Stubber(inspector) as answers:
+    sts, inspector, ssm = clients()
+    with Stubber(sts) as me, Stubber(inspector) as answers:
+        me.add_response("get_caller_identity", {"Account": "123456789012"})
         answers.add_response("batch_get_account_status", {"accounts": [account("DISABLED")]})
-        found = list(module.findings(inspector, ssm, ASKED))
+        found = list(module.findings(sts, inspector, ssm, ASKED))
     assert [entry["name"] for entry in found] == ["account_enabled"]
+
+
+def test_an_account_that_inspector_says_nothing_of_is_unknown_not_ready() -> None:
+    sts, inspector, ssm = clients()
+    with Stubber(sts) as me, Stubber(inspector) as answers, Stubber(ssm) as managed:
+        me.add_response("get_caller_identity", {"Account": "123456789012"})
+        answers.add_response("batch_get_account_status", {"accounts": []})
+        answers.add_response("list_coverage", {"coveredResources": []})
+        managed.add_response("describe_instance_associations_status", {"InstanceAssociationStatusInfos": []})
+        found = list(module.findings(sts, inspector, ssm, ASKED | {"paths": []}))
+    assert [entry["state"] for entry in found] == ["unknown", "missing", "missing"]
