@@ -87,9 +87,6 @@ REAL: Mapping[str, str] = {
     "xray": """
         PutTraceSegments GetTraceSummaries
     """,
-    "inspector2": """
-        BatchGetAccountStatus
-    """,
     "tagging": """
         GetResources GetTagKeys GetTagValues
     """,
