@@ -47,7 +47,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result.pop("invocation", None)
         folder = arguments.get("report_directory")
         if folder and "results" in result:
-            self._report(Path(folder), chosen, exempt, result, (task_vars or {}).get("inventory_hostname", "host"))
+            written = self._report(
+                Path(folder), chosen, exempt, result, (task_vars or {}).get("inventory_hostname", "host")
+            )
+            if result.get("failed"):
+                result["msg"] = report.drift_message(written)
         if result.get("failed") and "results" in result:
             # What Ansible prints of a failure should be what failed.
             result["results"] = [item for item in result["results"] if item["status"] == "fail"]
@@ -65,14 +69,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _report(
         self, folder: Path, chosen: list[Control], exempt: list[selection.Exemption], result: dict[str, Any], name: str
-    ) -> None:
+    ) -> dict[str, Any]:
         now = datetime.datetime.now(tz=datetime.UTC)
         facts = report.HostFacts(
-            host=name, when=now, audit=self._task.check_mode, release=result["release"], container=result["container"]
+            host=name,
+            when=now,
+            audit=self._task.check_mode,
+            release=result["release"],
+            container=result["container"],
+            used=result["used"],
         )
+        written = report.host_report(facts, chosen, exempt, result["results"], report.previous(folder, name))
         try:
-            report.write_host(
-                folder, report.host_report(facts, chosen, exempt, result["results"], report.previous(folder, name))
-            )
+            report.write_host(folder, written)
         except OSError as error:
             raise AnsibleActionFail(f"Cannot write the hardening report of {name} to {folder}: {error}") from error
+        return written

@@ -137,7 +137,13 @@ def _aging(state: dict[str, Any]) -> str:
     option = {"maximum_days": "-M", "minimum_days": "-m", "warn_days": "-W", "inactive_days": "-I"}[state["field"]]
     days = state["days"] + 1 if state["at_most"] else state["days"] - 1
     user = "pw-" + state["field"].replace("_", "-")
-    return f"useradd -M -d / {user} && echo '{user}:x1Y2z3W4v5-q' | chpasswd; chage {option} {days} {user}"
+    return f"useradd -M -d / {user} && usermod -p '$6$a$b' {user}; chage {option} {days} {user}"
+
+
+def _audit_rule(state: dict[str, Any]) -> str:
+    rules = " ".join(f"-e {shlex.quote(rule)}" for rule in listed(state["rules"]))
+    path = "/etc/audit/rules.d/50-fleet-hardening.rules"
+    return f"kept=$(grep -vxF {rules} {path}); printf '%s\\n' \"$kept\" >{path}"
 
 
 def _package(state: dict[str, Any]) -> str | None:
@@ -166,6 +172,7 @@ def _service(state: dict[str, Any]) -> str:
 
 
 RECIPES: dict[str, Recipe] = {
+    "audit_rule": _audit_rule,
     "file": _file,
     "setting": _setting,
     "lines": _lines,

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
-from fleet import EPHEMERAL, HOSTS, fresh_login
+from fleet import EPHEMERAL, HOSTS, address, fresh_login, machine
+
+from plugins.plugin_utils.hardening.register import load
+
+REGISTER = Path(__file__).parents[3] / "controls"
 
 names = pytest.mark.parametrize("name", HOSTS)
 
@@ -58,7 +63,22 @@ def test_the_kernel_does_not_route_and_takes_no_redirects(host):
 
 
 def test_modprobe_would_refuse_the_modules(host):
-    assert host.check_output("modprobe --showconfig | grep -c '^install .* /bin/false'") == "12"
+    wanted = {c.state["name"].replace("-", "_") for c in load([REGISTER]) if c.type == "kernel_module"}
+    shown = host.check_output("modprobe --showconfig | grep '^install .* /bin/false'").splitlines()
+    assert wanted <= {line.split()[1] for line in shown}
+
+
+@names
+def test_a_port_that_nobody_declared_is_not_reachable_from_outside(name):
+    machine(name).check_output("systemd-run --unit=h-web python3 -m http.server 9998")
+    try:
+        here = "until curl -s -o /dev/null http://127.0.0.1:9998; do sleep 0.1; done"
+        machine(name).check_output(f"timeout 20 sh -c '{here}'")
+        with pytest.raises(OSError, match="timed out"):
+            socket.create_connection((address(name), 9998), timeout=1.0).close()
+        socket.create_connection((address(name), 22), timeout=5.0).close()
+    finally:
+        machine(name).check_output("systemctl stop h-web")
 
 
 def test_a_login_shell_writes_private_files_and_times_out(host):
@@ -79,11 +99,13 @@ def test_the_journal_runs_and_keeps_its_history(host):
 @names
 def test_the_report_is_there_in_every_form(name):
     for path in (
-        EPHEMERAL / "reports" / f"{owner}.{kind}" for owner in (name, "fleet") for kind in ("json", "xml", "html")
+        EPHEMERAL / "reports" / f"{owner}.{kind}"
+        for owner in (name, "fleet")
+        for kind in ("json", "xml", "csv", "html")
     ):
         assert path.stat().st_size > 100
     report = json.loads((EPHEMERAL / "reports" / f"{name}.json").read_text())
     assert report["summary"].get("fail", 0) == 0
-    assert len(report["controls"]) >= 190
+    assert len(report["controls"]) >= 390
     if target := os.environ.get("HARDENING_REPORT_COPY"):
         Path(target).write_text((EPHEMERAL / "reports" / "fleet.html").read_text())

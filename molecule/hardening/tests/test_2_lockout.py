@@ -33,7 +33,7 @@ def outcome(tmp_path_factory):
     (directory / "lockouts.yml").write_text(yaml.safe_dump(controls))
     for host in HOSTS:
         machine(host).check_output(
-            "echo ec2-user:x1Y2z3W4v5-q | chpasswd && chage -M 400 -d $(date -d '-350 days' +%F) ec2-user"
+            "usermod -p '$6$a$b' ec2-user && chage -M 400 -d $(date -d '-350 days' +%F) ec2-user"
         )
     before = {host: machine(host).check_output(f"sha256sum $(ls -d {FILES} 2>/dev/null)") for host in HOSTS}
     exceptions = [

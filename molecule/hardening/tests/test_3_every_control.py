@@ -17,6 +17,9 @@ HOLDS = {"pass", "changed", "not_applied_here"}
 NOT_HERE = {
     "file-bootloader": "a container has no boot loader",
     "kernel-ptrace": "the kernel of the build machine may lack Yama",
+    "kernel-bpf-hardened": "a container's view of the kernel may lack it",
+    "kernel-no-sysrq": "a container's view of the kernel may lack it",
+    "kernel-no-kexec": "a container's view of the kernel may lack it",
     "cron-crontab": "made by the system on Amazon Linux 2 only",
     "root-umask": "a control of Amazon Linux 2 only",
     "lockout-attempts": "a control of Amazon Linux 2023 only",
@@ -88,7 +91,7 @@ def story(tmp_path_factory):
     try:
         for name in HOSTS:
             run_script(name, "break")
-        _done, broken = harden("--check")
+        audit, broken = harden("--check", hardening_audit_fails=True)
         for name in HOSTS:
             run_script(name, "repair")
         enforced_run, enforced = harden()
@@ -99,6 +102,7 @@ def story(tmp_path_factory):
     return {
         "before": before,
         "broken": broken,
+        "audit": audit,
         "enforced": enforced,
         "second": second,
         "runs": (enforced_run, second_run),
@@ -126,6 +130,15 @@ def test_the_audit_finds_every_broken_control(story, name):
         and story["broken"][name][c.id]["status"] != "fail"
     }
     assert missed == {}
+
+
+def test_the_audit_fails_and_tells_which_control_drifted_where_and_since_when(story):
+    assert story["audit"].returncode != 0
+    for name in HOSTS:
+        since = story["broken"][name]["ssh-no-root-login"]["since"]
+        assert f"ssh-no-root-login, since {since} (was pass on " in story["audit"].stdout
+        assert since > story["before"][name]["ssh-no-root-login"]["since"]
+        assert f"of the controls do not hold on {name}" in story["audit"].stdout
 
 
 @pytest.mark.parametrize("name", HOSTS)

@@ -91,6 +91,7 @@ def accounts(text):
     """The entries of a passwd(5) text."""
     names = ("name", "password", "uid", "gid", "comment", "home", "shell")
     fields = [line.split(":") for line in text.splitlines() if line.count(":") == 6]
+    fields = [field for field in fields if field[2].isdigit()]  # NIS's "+" has no number
     return [dict(zip(names, field)) for field in fields]
 
 

@@ -14,7 +14,9 @@ from ...module_utils.hardening.compare import CONDITIONS
 from ...module_utils.hardening.host import KINDS_IN_USE, RELEASES
 from ...module_utils.hardening.registry import TYPES
 from ...module_utils.hardening.resources.accounts import AGEING, CHECKS
+from ...module_utils.hardening.resources.firewall import PARTS
 from ...module_utils.hardening.resources.probes import PROBES
+from ...module_utils.hardening.resources.walk import CHECKS as WALKS
 
 ID = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
 CIS_NUMBER = re.compile(r"^\d+(\.\d+)+$")
@@ -230,6 +232,8 @@ def _check_names(kind: str, state: dict[str, Any]) -> list[tuple[Place, str]]:
         ("account_list", "check"): tuple(CHECKS),
         ("password_aging", "field"): tuple(AGEING),
         ("system_account", "want"): ("shell", "locked"),
+        ("file_walk", "check"): WALKS,
+        ("firewall", "want"): PARTS,
     }
     return [
         problem

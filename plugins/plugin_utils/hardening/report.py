@@ -1,14 +1,16 @@
-"""Reports of a host and of the fleet: JSON for programs, JUnit for CI, one self-contained HTML page for people."""
+"""Reports of a host and of the fleet: JSON for programs, JUnit for CI, CSV for auditors, one self-contained HTML page for people."""
 
 from __future__ import annotations
 
+import csv
 import datetime
+import io
 import json
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -32,6 +34,8 @@ class HostFacts:
     audit: bool
     release: str
     container: bool
+    used: dict[str, float] = field(default_factory=dict)
+    """Processor seconds and megabytes of memory that the run took on the host."""
 
 
 def host_report(
@@ -43,6 +47,8 @@ def host_report(
 ) -> dict[str, Any]:
     """The report of one host, as it is written to JSON. ``before``: the one of the last run."""
     by_id = {result["id"]: result for result in results}
+    old = {entry["id"]: entry for entry in before["controls"]} if before else {}
+    when = facts.when.isoformat(timespec="seconds")
     entries = []
     for control in controls:
         known = {
@@ -50,12 +56,13 @@ def host_report(
             for k, v in asdict(control).items()
             if k in ("id", "title", "section", "level", "severity", "rationale", "cis", "maps")
         }
-        entries.append({**known, **by_id[control.id]})
+        result = by_id[control.id]
+        entries.append({**known, **result, "since": _since_when(result, old.get(control.id), before, when)})
     summary = Counter(entry["status"] for entry in entries)
     decided = sum(summary[status] for status in (*GOOD, *OPEN))
     return {
         **asdict(facts),
-        "when": facts.when.isoformat(timespec="seconds"),
+        "when": when,
         "summary": dict(summary),
         "score": round(100 * sum(summary[status] for status in GOOD) / decided, 1) if decided else 100.0,
         "exceptions": [
@@ -80,6 +87,25 @@ def since(before: dict[str, Any] | None, entries: Sequence[dict[str, Any]]) -> d
     return {"when": before["when"], "changes": changes}
 
 
+def _since_when(result: dict[str, Any], old: dict[str, Any] | None, before: dict[str, Any] | None, when: str) -> str:
+    """Since which run the control has been as it is now."""
+    if before is None or old is None or _kind(old["status"]) != _kind(result["status"]):
+        return when
+    return str(old.get("since", before["when"]))
+
+
+def drift_message(report: dict[str, Any]) -> str:
+    """What does not hold on the host, since which run, and what it was before; for whoever reads the output of a scheduled audit."""
+    was = {change["id"]: change["before"] for change in report["since"]["changes"]}
+    failing = [entry for entry in report["controls"] if entry["status"] in OPEN]
+    lines = [f"{len(failing)} of the controls do not hold on {report['host']}:"]
+    for entry in failing:
+        news = f" (was {was[entry['id']].replace('_', ' ')} on {report['since']['when']})" if entry["id"] in was else ""
+        lines.append(f"  {entry['id']}, since {entry['since']}{news}: {entry['reason']}")
+    lines.append("Correct the host, or add an exception with reason, owner and expiry to hardening_exceptions.")
+    return "\n".join(lines)
+
+
 def _kind(status: str) -> str:
     return "pass" if status in GOOD else status
 
@@ -94,14 +120,15 @@ def previous(folder: Path, host: str) -> dict[str, Any] | None:
 
 
 def write_host(folder: Path, report: dict[str, Any]) -> None:
-    """Write ``<host>.json``, ``<host>.xml`` and ``<host>.html``."""
+    """Write ``<host>.json``, ``<host>.xml``, ``<host>.csv`` and ``<host>.html``."""
     _write(folder / f"{report['host']}.json", json.dumps(report, indent=1, default=str) + "\n")
     _write(folder / f"{report['host']}.xml", junit([report]))
+    _write(folder / f"{report['host']}.csv", evidence_csv([report]))
     _write(folder / f"{report['host']}.html", page([report]))
 
 
 def write_fleet(folder: Path, reports: Sequence[dict[str, Any]]) -> None:
-    """Write ``fleet.json``, ``fleet.xml`` and ``fleet.html`` from the hosts' reports."""
+    """Write ``fleet.json``, ``fleet.xml``, ``fleet.csv`` and ``fleet.html`` from the hosts' reports."""
     summary: Counter[str] = Counter()
     for report in reports:
         summary.update(report["summary"])
@@ -112,6 +139,7 @@ def write_fleet(folder: Path, reports: Sequence[dict[str, Any]]) -> None:
         json.dumps({"summary": dict(summary), "failing": dict(failing), "hosts": hosts}, indent=1) + "\n",
     )
     _write(folder / "fleet.xml", junit(reports))
+    _write(folder / "fleet.csv", evidence_csv(reports))
     _write(folder / "fleet.html", page(reports))
 
 
@@ -139,6 +167,38 @@ def junit(reports: Sequence[dict[str, Any]]) -> str:
                 ElementTree.SubElement(case, "skipped", message=f"{entry['status']}: {entry['reason']}")
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+CSV_COLUMNS = (
+    "host", "when", "release", "control", "title", "section", "cis", "level", "severity", "status", "since", "reason", "evidence",
+    "pci_dss", "soc2", "iso27001", "gdpr",
+)  # fmt: skip
+
+
+def evidence_csv(reports: Sequence[dict[str, Any]]) -> str:
+    """A line per host and control, for auditors' spreadsheets."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for report in reports:
+        for entry in report["controls"]:
+            row = {
+                **entry,
+                **{name: " ".join(refs) for name, refs in entry["maps"].items()},
+                "host": report["host"],
+                "when": report["when"],
+                "release": report["release"],
+                "control": entry["id"],
+                "cis": entry["cis"].get(report["release"], ""),
+                "evidence": "; ".join(entry["evidence"]),
+            }
+            writer.writerow(_inert(str(row.get(name, ""))) for name in CSV_COLUMNS)
+    return stream.getvalue()
+
+
+def _inert(text: str) -> str:
+    """A text that a spreadsheet does not take for a formula: what was found on a host may have been put there for that."""
+    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
 
 
 def page(reports: Sequence[dict[str, Any]]) -> str:

@@ -31,22 +31,28 @@ def controls() -> list[Control]:
 
 
 def test_the_committed_register_is_valid_and_large_enough(controls: list[Control]) -> None:
-    assert len(controls) >= 190
+    assert len(controls) >= 390
 
 
 def test_every_control_says_why_and_maps_to_a_framework(controls: list[Control]) -> None:
     assert [c.id for c in controls if not c.rationale.rstrip().endswith(".") or not c.maps] == []
 
 
+SPREAD = {
+    "1.2.2", "1.4.4", "1.5.3", "2.1.1", "4.4.2.1.2", "4.5.3.3", "4.5.4", "4.6.5", "5.1.3", "5.1.4",
+}  # fmt: skip
+"""Recommendations that ask for things of different kinds: a package and its service, a setting and the modes of files."""
+
+
 def test_no_cis_number_is_used_for_things_of_different_kinds(controls: list[Control]) -> None:
-    """Several controls may make up one recommendation; they are in one section of the register then."""
+    """Several controls may make up one recommendation; they are in one section of the register then, but for these."""
     for release in ("al2", "al2023"):
         sections: dict[str, set[str]] = {}
         for control in controls:
             if release in control.cis:
                 sections.setdefault(control.cis[release], set()).add(control.section)
         mixed = {number: where for number, where in sections.items() if len(where) > 1}
-        assert set(mixed) <= {"1.4.4", "1.5.3", "4.5.3.3", "4.6.5", "4.5.4"}, mixed
+        assert set(mixed) <= SPREAD, mixed
 
 
 def test_titles_are_unique(controls: list[Control]) -> None:

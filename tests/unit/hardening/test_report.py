@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import csv
 import datetime
+import io
 import json
 import re
 from pathlib import Path
@@ -72,7 +74,7 @@ def test_host_and_fleet_reports_are_written_and_read_back(tmp_path: Path) -> Non
     fleet = json.loads((tmp_path / "fleet.json").read_text())
     assert (fleet["summary"]["fail"], fleet["failing"]) == (2, {"b": 2})
     assert {p.name for p in tmp_path.iterdir()} == {
-        f"{name}.{kind}" for name in ("web-1", "fleet") for kind in ("json", "xml", "html")
+        f"{name}.{kind}" for name in ("web-1", "fleet") for kind in ("json", "xml", "csv", "html")
     }
     assert "web-2" in (tmp_path / "fleet.html").read_text()
 
@@ -80,3 +82,26 @@ def test_host_and_fleet_reports_are_written_and_read_back(tmp_path: Path) -> Non
 def test_a_broken_former_report_is_as_none(tmp_path: Path) -> None:
     (tmp_path / "web-1.json").write_text("{")
     assert report.previous(tmp_path, "web-1") is None
+
+
+def test_a_failing_control_keeps_the_time_of_the_run_that_saw_it_first() -> None:
+    first = made({"a": "pass", "b": "fail"})
+    later = {
+        **first,
+        "when": "2026-11-26T00:00:00+00:00",
+        "controls": [{**c, "since": "2026-11-20"} for c in first["controls"]],
+    }
+    now = made({"a": "fail", "b": "fail"}, later)
+    assert {c["id"]: c["since"] for c in now["controls"]} == {"a": now["when"], "b": "2026-11-20"}
+    message = report.drift_message(now)
+    assert f"a, since {now['when']} (was pass on 2026-11-26T00:00:00+00:00): why" in message
+    assert "b, since 2026-11-20: why" in message
+
+
+def test_the_evidence_has_a_line_for_each_control_and_no_formula() -> None:
+    found = made(STATUSES)
+    found["controls"][0]["reason"] = '=HYPERLINK("x")'
+    rows = list(csv.DictReader(io.StringIO(report.evidence_csv([found, {**found, "host": "web-2"}]))))
+    assert len(rows) == 2 * len(STATUSES)
+    assert (rows[0]["host"], rows[0]["control"], rows[0]["reason"]) == ("web-1", "a", '\'=HYPERLINK("x")')
+    assert rows[-1]["status"] == "changed"

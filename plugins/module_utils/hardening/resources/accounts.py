@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import re
 import time
 
 from ..compare import difference
@@ -13,7 +14,7 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List  # noqa: F401
+    from typing import Any, Dict, List, Tuple  # noqa: F401
 
     from ..compare import Difference  # noqa: F401
     from ..host import Host  # noqa: F401
@@ -112,6 +113,9 @@ class AccountList(Resource):
             change_account(host, ["usermod", "-g", "0", "root"])
         elif state["check"] == "unshadowed":
             change_account(host, ["pwconv"])
+        elif state["check"] == "open_homes":
+            for _user, home, there in homes(host):
+                host.system.set_attributes(home, mode=there["mode"] & 0o750)
         else:
             raise HardeningError("needs a person: which of them is right can't be known here")
 
@@ -215,6 +219,56 @@ def _missing_homes(host):
     ]
 
 
+def homes(host):
+    # type: (Host) -> List[Tuple[str, str, Dict[str, Any]]]
+    """(user, home, its attributes) of the people who log in, where it exists."""
+    people = [a for a in passwd(host) if int(a["uid"]) >= 1000 and a["shell"] not in NO_LOGIN]
+    there = [(a["name"], a["home"], host.system.stat(a["home"])) for a in people if a["home"] != "/"]
+    return [(name, home, found) for name, home, found in there if found is not None]
+
+
+def _open_homes(host):
+    # type: (Host) -> List[str]
+    return [
+        "%s's home %s can be used by others: %04o" % (name, home, there["mode"])
+        for name, home, there in homes(host)
+        if there["mode"] & 0o027
+    ]
+
+
+def _homes_of_others(host):
+    # type: (Host) -> List[str]
+    return [
+        "%s's home %s belongs to %s" % (name, home, there["owner"])
+        for name, home, there in homes(host)
+        if there["owner"] != name
+    ]
+
+
+def _legacy_entries(host):
+    # type: (Host) -> List[str]
+    paths = ("/etc/passwd", "/etc/shadow", "/etc/group")
+    return [
+        "%s has an entry for NIS: +" % path for path in paths if re.search(r"(?m)^\+", host.system.read(path) or "")
+    ]
+
+
+def _old_hashes(host):
+    # type: (Host) -> List[str]
+    good = ("$5$", "$6$", "$y$", "$2b$", "$7$", "$gy$")
+    return [
+        "%s's password has a weak hash" % row[0]
+        for row in shadow(host)
+        if has_password(row[1]) and not row[1].startswith(good)
+    ]
+
+
+def _secondary_roots(host):
+    # type: (Host) -> List[str]
+    rows = groups(host.system.read("/etc/group") or "")
+    return ["group %s has gid 0" % row["name"] for row in rows if row["gid"] == "0" and row["name"] != "root"]
+
+
 CHECKS = {
     "duplicate_uids": _duplicates("passwd", "uid"),
     "duplicate_users": _duplicates("passwd", "name"),
@@ -227,4 +281,9 @@ CHECKS = {
     "unknown_groups": _unknown_groups,
     "future_changes": _future_changes,
     "missing_homes": _missing_homes,
+    "open_homes": _open_homes,
+    "homes_of_others": _homes_of_others,
+    "legacy_entries": _legacy_entries,
+    "old_hashes": _old_hashes,
+    "secondary_roots": _secondary_roots,
 }

@@ -62,17 +62,20 @@ class SudoDefault(Resource):
 
 
 class SudoRules(Resource):
-    """Rules that no sudoers file may hold (``absent``: a tag such as ``!authenticate`` on a Defaults line)."""
+    """Rules that no sudoers file may hold (``absent``: a tag such as ``!authenticate`` on a Defaults line).
+
+    ``replace``: what stands in its place instead of the line being dropped; ``spare_users``: rules of the users in use are left alone.
+    """
 
     name = "sudo_rule"
     guard = "sudo"
-    fields = {"absent": "text!"}
+    fields = {"absent": "text!", "replace": "text", "spare_users": "flag"}
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
         paths = [SUDOERS] + sudoers_files(host)
         lines = [(path, line) for path in paths for line in without_comments(host.system.read(path) or "")]
-        return Found({path: line for path, line in lines if re.search(state["absent"], line)})
+        return Found({path: line for path, line in lines if _unwanted(host, state, line)})
 
     def diff(self, state, found):
         # type: (Dict[str, Any], Found) -> List[Difference]
@@ -82,8 +85,19 @@ class SudoRules(Resource):
         # type: (Host, Dict[str, Any], Found) -> None
         for path in found.values:
             lines = (host.system.read(path) or "").splitlines()
-            kept = [line for line in lines if line.lstrip().startswith("#") or not re.search(state["absent"], line)]
-            stage(host, path, "\n".join(kept) + "\n")
+            result = []  # type: List[str]
+            for line in lines:
+                if line.lstrip().startswith("#") or not _unwanted(host, state, line):
+                    result.append(line)
+                elif "replace" in state:
+                    result.append(re.sub(state["absent"], state["replace"], line))
+            stage(host, path, "\n".join(result) + "\n")
+
+
+def _unwanted(host, state, line):
+    # type: (Host, Dict[str, Any], str) -> bool
+    spared = bool(state.get("spare_users")) and host.uses("users", line.split()[0] if line.split() else "")
+    return not spared and re.search(state["absent"], line) is not None
 
 
 def sudoers_files(host):
@@ -123,15 +137,16 @@ def stage(host, path, content):
 class PamRule(Resource):
     """An entry of PAM stacks. ``service``: file names in /etc/pam.d; ``module`` with the arguments ``arguments`` and none of ``without``.
 
-    ``add``: if the entry is missing, add ``control`` ``module`` there: before the first entry that matches the pattern. ``authselect``: the
-    feature that does the same where authselect owns the stacks.
+    ``having``: the argument that tells this entry from others of the same module. ``add``: if the entry is missing, add ``control``
+    ``module`` there: before the first entry that matches the pattern. ``authselect``: the feature that does the same where authselect owns
+    the stacks.
     """
 
     name = "pam"
     guard = "pam"
     fields = {
-        "service": "texts!", "type": "text!", "module": "text!", "control": "text", "arguments": "texts", "without": "texts", "add": "text",
-        "authselect": "text",
+        "service": "texts!", "type": "text!", "module": "text!", "control": "text", "arguments": "texts", "without": "texts",
+        "having": "text", "add": "text", "authselect": "text",
     }  # fmt: skip
 
     def read(self, host, state):
@@ -140,7 +155,9 @@ class PamRule(Resource):
         for service in listed(state["service"]):
             content = host.system.read("/etc/pam.d/" + service)
             if content is not None:
-                values["/etc/pam.d/" + service] = pam_entry(content, state["type"], state["module"])
+                values["/etc/pam.d/" + service] = pam_entry(
+                    content, state["type"], state["module"], state.get("having")
+                )
         if not values:
             raise NotApplicableError("no PAM stack %s" % " or ".join(listed(state["service"])))
         return Found(values)
@@ -195,14 +212,19 @@ def _parsed(line):
     return found.group(1), found.group(2), found.group(3), found.group(4).split()
 
 
-def pam_entry(content, kind, module):
-    # type: (str, str, str) -> Optional[str]
-    """The first entry of that type and module, with single spaces; None if there is none."""
+def pam_entry(content, kind, module, having=None):
+    # type: (str, str, str, Optional[str]) -> Optional[str]
+    """The first entry of that type and module (and argument), with single spaces; None if there is none."""
     for line in content.splitlines():
         entry = _parsed(line)
-        if entry and entry[0] == kind and entry[2].rsplit("/", 1)[-1] == module:
+        if entry and _is_it(entry, kind, module, having):
             return " ".join(line.split())
     return None
+
+
+def _is_it(entry, kind, module, having):
+    # type: (Tuple[str, str, str, List[str]], str, str, Optional[str]) -> bool
+    return entry[0] == kind and entry[2].rsplit("/", 1)[-1] == module and (having is None or having in entry[3])
 
 
 def with_pam_entry(content, state):
@@ -212,14 +234,18 @@ def with_pam_entry(content, state):
     lines, done = [], False
     for old in content.splitlines():
         line, entry = old, _parsed(old)
-        if entry and entry[0] == kind and entry[2].rsplit("/", 1)[-1] == module:
+        if entry and _is_it(entry, kind, module, state.get("having")):
             unwanted = listed(state.get("without"))
             words = [w for w in entry[3] if w not in unwanted and w.split("=")[0] not in unwanted]
+            named = [w.partition("=")[0] for w in listed(state.get("arguments")) if "=" in w]
+            words = [w for w in words if w.partition("=")[0] not in named or w in listed(state.get("arguments"))]
             words += [w for w in listed(state.get("arguments")) if w not in words]
             line, done = _line(kind, entry[1], entry[2], words), True
         lines.append(line)
     if not done and "add" in state:
-        new = _line(kind, state.get("control", "required"), module, listed(state.get("arguments")))
+        new = _line(
+            kind, state.get("control", "required"), module, listed(state.get("having")) + listed(state.get("arguments"))
+        )
         places = [number for number, line in enumerate(lines) if re.search(state["add"], line)]
         lines.insert(places[0] if places else len(lines), new)
     return "\n".join(lines) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 import os
+import re
 import socket
 
 from ..compare import difference
@@ -86,9 +87,18 @@ def _listening(host):
     allowed = {"%s" % port for port in host.in_use.get("ports", [])}
     if not allowed:
         raise NotApplicableError("the playbook declared no ports in use")
+    return [
+        "TCP port %d listens and was not declared in use" % port
+        for port in open_ports(host)
+        if "%d" % port not in allowed
+    ]
+
+
+def open_ports(host):
+    # type: (Host) -> List[int]
+    """The TCP ports that listen on the network."""
     tables = (host.system.read("/proc/net/tcp") or "", host.system.read("/proc/net/tcp6") or "")
-    ports = sorted({port for table in tables for address, port in listeners(table) if not _is_loopback(address)})
-    return ["TCP port %d listens and was not declared in use" % port for port in ports if "%d" % port not in allowed]
+    return sorted({port for table in tables for address, port in listeners(table) if not _is_loopback(address)})
 
 
 def listeners(table):
@@ -125,9 +135,42 @@ def _home_files(host):
     return problems
 
 
+def _unsigned_repositories(host):
+    # type: (Host) -> List[str]
+    """No repository switches the check of signatures off for itself."""
+    wrong = [
+        path for path in host.system.glob("/etc/yum.repos.d/*.repo")
+        if re.search(r"(?im)^\s*gpgcheck\s*=\s*(0|no|false)", host.system.read(path) or "")
+    ]  # fmt: skip
+    return ["%s installs unsigned packages" % path for path in wrong]
+
+
+def _signing_keys(host):
+    # type: (Host) -> List[str]
+    """rpm knows a key to check signatures with."""
+    return [] if "gpg-pubkey" in host.packages() else ["rpm knows no key to check signatures with"]
+
+
+def _rescue_asks(host):
+    # type: (Host) -> List[str]
+    """The rescue and emergency shells ask for root's password."""
+    problems = []
+    for unit in ("rescue", "emergency"):
+        paths = ["/usr/lib/systemd/system/%s.service" % unit, "/etc/systemd/system/%s.service" % unit]
+        paths += host.system.glob("/etc/systemd/system/%s.service.d/*.conf" % unit)
+        lines = [line for path in paths for line in (host.system.read(path) or "").splitlines()]
+        starts = [line for line in lines if line.startswith("ExecStart=") and line != "ExecStart="]
+        if starts and "sulogin" not in starts[-1]:
+            problems.append("%s.service gives a shell without a password: %s" % (unit, starts[-1]))
+    return problems
+
+
 PROBES = {
     "imds_needs_token": _imds_needs_token,
     "root_path": _root_path,
     "listening": _listening,
     "home_files": _home_files,
+    "unsigned_repositories": _unsigned_repositories,
+    "signing_keys": _signing_keys,
+    "rescue_asks": _rescue_asks,
 }  # type: Dict[str, Callable[[Host], List[str]]]

@@ -17,6 +17,9 @@ if MYPY:
     from ..host import Host  # noqa: F401
 
 
+PROPERTIES = "LoadState,UnitFileState,ActiveState,ConditionResult,ConditionTimestampMonotonic"
+
+
 class Package(Resource):
     """Packages that must be there (``state: present``) or not (``absent``). Nothing that depends on one is ever removed with it."""
 
@@ -51,7 +54,7 @@ class Service(Resource):
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
-        values = {}  # type: Dict[str, Any]
+        values, beyond = {}, {}  # type: Dict[str, Any], Dict[str, str]
         for name in listed(state["name"]):
             if not state["running"] and host.uses("services", name):
                 raise NotApplicableError("in use: service %s was declared by the playbook" % name)
@@ -60,7 +63,9 @@ class Service(Resource):
                 unit["UnitFileState"] in ("enabled", "enabled-runtime", "static", "alias", "indirect")
             )
             values[name + " running"] = text(unit["ActiveState"] in ("active", "reloading", "activating"))
-        return Found(values)
+            if host.container and unit["ConditionResult"] == "no" and unit["ConditionTimestampMonotonic"] != "0":
+                beyond[name + " running"] = "its own conditions keep %s from running in a container" % name
+        return Found(values, beyond)
 
     def diff(self, state, found):
         # type: (Dict[str, Any], Found) -> List[Difference]
@@ -91,12 +96,12 @@ class Service(Resource):
 
 def _unit(host, name):
     # type: (Host, str) -> Dict[str, str]
-    """LoadState, UnitFileState and ActiveState of a unit."""
+    """The PROPERTIES of a unit."""
 
     def show():
         # type: () -> Dict[str, str]
         unit = name if "." in name else name + ".service"
-        done = host.system.run(["systemctl", "show", "-p", "LoadState,UnitFileState,ActiveState", unit])
+        done = host.system.run(["systemctl", "show", "-p", PROPERTIES, unit])
         if done.code != 0:
             raise HardeningError("Cannot ask systemd about %s: %s" % (unit, done.said))
         return dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
@@ -110,7 +115,7 @@ def show_units(host, names):
     units = [name if "." in name else name + ".service" for name in names]
     if not units:
         return
-    done = host.system.run(["systemctl", "show", "-p", "LoadState,UnitFileState,ActiveState"] + units)
+    done = host.system.run(["systemctl", "show", "-p", PROPERTIES] + units)
     blocks = done.out.strip().split("\n\n")
     if done.code != 0 or len(blocks) != len(units):
         return

@@ -34,14 +34,16 @@ class SshdSetting(Resource):
 
     name = "sshd"
     guard = "sshd"
-    fields = {"option": "text!", "alias": "text", "value": "value!", "accept": "accept"}
-    # alias: the name that older releases have for the option.
+    fields = {"option": "text!", "alias": "text", "value": "value!", "accept": "accept", "silent": "flag"}
+    # alias: the name that older releases have for the option; silent: sshd states it only where it is set.
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
         settings = effective(host)
         names = [name for name in (state["option"], state.get("alias")) if name]
         known = [name for name in names if name.lower() in settings]
+        if not known and state.get("silent"):
+            return Found({state["option"]: None})
         if not known:
             raise NotApplicableError("this sshd has no option %s" % state["option"])
         return Found({known[0]: settings[known[0].lower()]})

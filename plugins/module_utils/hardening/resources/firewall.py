@@ -1,0 +1,170 @@
+"""The host's packet filter: nftables, with the ports that the playbook declared in use open and nothing else."""
+
+from __future__ import absolute_import, division, print_function
+
+import re
+
+from ..compare import difference
+from ..system import HardeningError
+from .base import Found, NotApplicableError, Resource
+from .probes import open_ports
+from .sshd import effective
+
+__metaclass__ = type
+
+MYPY = False
+if MYPY:
+    from typing import Any, Dict, List, Optional  # noqa: F401
+
+    from ..compare import Difference  # noqa: F401
+    from ..host import Host  # noqa: F401
+
+TABLE = "fleet_hardening"
+RULES = "/etc/nftables/fleet-hardening.nft"
+LOADER = "/etc/sysconfig/nftables.conf"
+PARTS = ("table", "chains", "loopback", "loopback_only", "established", "ports", "deny", "permanent")
+OTHERS = ("firewalld", "iptables")
+
+
+class Firewall(Resource):
+    """``want``: one of PARTS. Whichever is missing, the whole table is loaded: half a filter is none.
+
+    sshd's own ports are always open. Where a program listens on a port that nobody declared, nothing is closed: a person decides.
+    """
+
+    name = "firewall"
+    fields = {"want": "word!"}
+
+    def read(self, host, state):
+        # type: (Host, Dict[str, Any]) -> Found
+        for other in OTHERS:
+            if host.uses("services", other):
+                raise NotApplicableError("in use: %s keeps this host's packet filter" % other)
+        if "nftables" not in host.packages():
+            raise NotApplicableError("package nftables is not installed")
+        ports = wanted_ports(host)
+        shown = host.system.cached("nft", lambda: _table(host))
+        if state["want"] == "permanent":
+            return Found({"permanent": "yes" if _is_permanent(host, ports) else None})
+        return Found({state["want"]: _part(shown, state["want"], ports)})
+
+    def diff(self, state, found):
+        # type: (Dict[str, Any], Found) -> List[Difference]
+        return [difference(what, "yes", value) for what, value in sorted(found.values.items()) if value != "yes"]
+
+    def apply(self, host, state, found):
+        # type: (Host, Dict[str, Any], Found) -> None
+        ports = wanted_ports(host)
+        undeclared = [port for port in open_ports(host) if port not in ports]
+        if undeclared:
+            raise HardeningError(
+                "refused: port %s listens and was not declared in use; declare it or switch it off first"
+                % ", ".join("%d" % port for port in undeclared)
+            )
+        text = ruleset(ports)
+        checked = host.system.run(["nft", "-c", "-f", "-"], stdin=text)
+        if checked.code != 0:
+            raise HardeningError("nft refuses the rules: %s" % checked.said)
+        host.system.write(RULES, text, 0o600)
+        loader = _loader(host)
+        content = host.system.read(loader) or ""
+        if _include() not in content.splitlines():
+            host.system.write(loader, content + _include() + "\n", 0o600)
+        loaded = host.system.run(["nft", "-f", host.system.real(RULES)])
+        host.system.forget("nft")
+        if loaded.code != 0:
+            raise HardeningError("nft -f %s: %s" % (RULES, loaded.said))
+
+
+def wanted_ports(host):
+    # type: (Host) -> List[int]
+    """What the playbook declared and what sshd listens on, whatever was declared: the way in stays open."""
+    declared = host.in_use.get("ports", [])
+    if not declared:
+        raise NotApplicableError("the playbook declared no ports in use")
+    try:
+        own = effective(host).get("port", "22").split()
+    except NotApplicableError:
+        own = []
+    return sorted({int(port) for port in list(declared) + own})
+
+
+def ruleset(ports):
+    # type: (List[int]) -> str
+    """The table, replaced as a whole in one transaction. Pure."""
+    return """# Written by ecommerce.fleet.hardening. The ports are those declared in hardening_in_use and sshd's.
+table inet %(table)s
+delete table inet %(table)s
+table inet %(table)s {
+	chain input {
+		type filter hook input priority filter; policy drop;
+		iif "lo" accept
+		iif != "lo" ip saddr 127.0.0.0/8 counter drop
+		iif != "lo" ip6 saddr ::1 counter drop
+		ct state established,related accept
+		ct state invalid drop
+		meta l4proto { 1, 58 } accept
+		udp sport 67 udp dport 68 accept
+		udp sport 547 udp dport 546 accept
+		tcp dport { %(ports)s } accept
+	}
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+	}
+	chain output {
+		type filter hook output priority filter; policy accept;
+	}
+}
+""" % {"table": TABLE, "ports": ", ".join("%d" % port for port in ports)}
+
+
+def _table(host):
+    # type: (Host) -> str
+    done = host.system.run(["nft", "list", "table", "inet", TABLE])
+    if done.code == 127:
+        raise NotApplicableError("nft is not installed")
+    return done.out if done.code == 0 else ""
+
+
+def _part(shown, part, ports):
+    # type: (str, str, List[int]) -> Optional[str]
+    """'yes', or what is there instead. Pure."""
+    patterns = {
+        "table": [r"^table inet %s" % TABLE],
+        "chains": [r"hook input", r"hook forward", r"hook output"],
+        "loopback": [r'iif "?lo"? accept'],
+        "loopback_only": [r'iif != "?lo"? ip saddr 127\.0\.0\.0/8 .*drop', r'iif != "?lo"? ip6 saddr ::1 .*drop'],
+        "established": [r"ct state established,related accept"],
+        "deny": [r"hook input.*policy drop", r"hook forward.*policy drop"],
+    }
+    if part == "ports":
+        found = re.search(r"tcp dport (\{ ([^}]*) \}|(\d+)) accept", shown)
+        there = sorted(int(port) for port in re.findall(r"\d+", found.group(1))) if found else []
+        return "yes" if there == ports else ", ".join("%d" % port for port in there) or None
+    missing = [pattern for pattern in patterns[part] if not re.search(pattern, shown, re.MULTILINE)]
+    return None if missing else "yes"
+
+
+def _is_permanent(host, ports):
+    # type: (Host, List[int]) -> bool
+    return (
+        host.system.read(RULES) == ruleset(ports) and _include() in (host.system.read(_loader(host)) or "").splitlines()
+    )
+
+
+def _include():
+    # type: () -> str
+    return 'include "%s"' % RULES
+
+
+def _loader(host):
+    # type: (Host) -> str
+    """The file that the unit loads at boot, as the unit names it."""
+
+    def ask():
+        # type: () -> str
+        shown = host.system.run(["systemctl", "show", "-p", "ExecStart", "nftables.service"]).out
+        found = re.search(r"-f (/\S+)", shown)
+        return found.group(1) if found else LOADER
+
+    return host.system.cached("nft loader", ask)  # type: str

@@ -1,0 +1,148 @@
+"""What lies in the file systems of the disk: one walk for all controls that ask."""
+
+from __future__ import absolute_import, division, print_function
+
+import grp
+import os
+import pwd
+import stat as modes
+import time
+
+from ..compare import difference
+from ..system import HardeningError
+from .base import Found, Resource
+
+__metaclass__ = type
+
+MYPY = False
+if MYPY:
+    from typing import Any, Dict, List, Tuple  # noqa: F401
+
+    from ..compare import Difference  # noqa: F401
+    from ..host import Host  # noqa: F401
+
+CHECKS = ("world_writable", "not_sticky", "unowned", "ungrouped", "set_id", "devices")
+FOREIGN = ("/proc", "/sys", "/run", "/var/lib/docker", "/var/lib/containers", "/var/lib/containerd")
+"""Not walked: of the kernel, gone at the next boot, or other systems' files with other systems' users."""
+DISKS = ("ext2", "ext3", "ext4", "xfs", "btrfs")
+TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - looked at, not written
+LIMIT_SECONDS = 20.0
+SHOWN = 200
+
+
+class FileWalk(Resource):
+    """``check``: one of CHECKS. What has one safe answer (a permission too many) is set; who owns a file takes a person."""
+
+    name = "file_walk"
+    fields = {"check": "word!"}
+
+    def read(self, host, state):
+        # type: (Host, Dict[str, Any]) -> Found
+        found = host.system.cached("walk", lambda: walk(host))[state["check"]]
+        if state["check"] == "set_id":
+            found = _unpackaged(host, found)
+        return Found(dict(found[:SHOWN]))
+
+    def diff(self, state, found):
+        # type: (Dict[str, Any], Found) -> List[Difference]
+        return [difference(path, "none", what) for path, what in sorted(found.values.items())]
+
+    def apply(self, host, state, found):
+        # type: (Host, Dict[str, Any], Found) -> None
+        if state["check"] not in ("world_writable", "not_sticky"):
+            raise HardeningError("needs a person: who the file belongs to or what it is for can't be known here")
+        for path in sorted(found.values):
+            there = os.lstat(host.system.real(path))
+            mode = modes.S_IMODE(there.st_mode)
+            changed = mode & ~0o002 if state["check"] == "world_writable" else mode | modes.S_ISVTX
+            if not modes.S_ISLNK(there.st_mode):
+                host.system.set_attributes(path, mode=changed)
+        host.system.forget("walk")
+
+
+def walk(host):
+    # type: (Host) -> Dict[str, List[Tuple[str, str]]]
+    """Check -> (path, what is wrong with it). Raises HardeningError when it takes too long: half a look is no result."""
+    result = {name: [] for name in CHECKS}  # type: Dict[str, List[Tuple[str, str]]]
+    known = ({entry.pw_uid for entry in pwd.getpwall()}, {entry.gr_gid for entry in grp.getgrall()})
+    others = {line.split()[1] for line in (host.system.read("/proc/self/mounts") or "").splitlines()}
+    deadline, todo = time.time() + LIMIT_SECONDS, _roots(host)
+    while todo:
+        folder = todo.pop()
+        if time.time() > deadline:
+            raise HardeningError(
+                "the walk through the files took more than %d s and stopped at %s" % (LIMIT_SECONDS, folder)
+            )
+        for name, there in _entries(host.system.real(folder)):
+            path = folder.rstrip("/") + "/" + name
+            if modes.S_ISDIR(there.st_mode) and path not in others and path not in FOREIGN:
+                todo.append(path)
+            if path not in others:
+                _judge(path, there, known, result)
+    return result
+
+
+def _roots(host):
+    # type: (Host) -> List[str]
+    """/ and every other file system of a disk or for temporary files."""
+    roots = ["/"]
+    for line in (host.system.read("/proc/self/mounts") or "").splitlines():
+        path, kind, options = line.split()[1:4]
+        own = kind in DISKS or (kind == "tmpfs" and path in TEMPORARY)
+        hidden = any(path == folder or path.startswith(folder + "/") for folder in FOREIGN)
+        if own and not hidden and "ro" not in options.split(",") and path not in roots and host.system.exists(path):
+            roots.append(path)
+    return roots
+
+
+def _entries(folder):
+    # type: (str) -> List[Tuple[str, os.stat_result]]
+    """What the directory holds. Files come and go during a walk: what is gone again is left out."""
+    result = []  # type: List[Tuple[str, os.stat_result]]
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return result
+    for name in names:
+        try:
+            result.append((name, os.lstat(folder + "/" + name)))
+        except OSError:
+            continue
+    return result
+
+
+def _judge(path, there, known, result):
+    # type: (str, os.stat_result, Tuple[Any, Any], Dict[str, List[Tuple[str, str]]]) -> None
+    mode, shown = there.st_mode, "%04o" % modes.S_IMODE(there.st_mode)
+    if there.st_uid not in known[0]:
+        result["unowned"].append((path, "uid %d, which no account has" % there.st_uid))
+    if there.st_gid not in known[1]:
+        result["ungrouped"].append((path, "gid %d, which no group has" % there.st_gid))
+    if modes.S_ISREG(mode):
+        if mode & 0o002:
+            result["world_writable"].append((path, shown))
+        if mode & 0o6000:
+            result["set_id"].append((path, shown))
+    elif modes.S_ISDIR(mode):
+        if mode & 0o002 and not mode & modes.S_ISVTX:
+            result["not_sticky"].append((path, shown))
+    elif (modes.S_ISBLK(mode) or modes.S_ISCHR(mode)) and not path.startswith("/dev/") and there.st_rdev:
+        result["devices"].append((path, "a device"))
+
+
+def _unpackaged(host, found):
+    # type: (Host, List[Tuple[str, str]]) -> List[Tuple[str, str]]
+    """Those that no package has brought: a package's own were reviewed by who made it."""
+    if not found:
+        return []
+
+    def query():
+        # type: () -> List[str]
+        return host.system.run(
+            ["rpm", "-qf", "--qf", "%{NAME}\n"] + [path for path, _what in found], timeout=60
+        ).out.splitlines()
+
+    owners = host.system.cached("owners of %s" % " ".join(path for path, _what in found), query)
+    if len(owners) != len(found):
+        raise HardeningError("Cannot tell which packages have brought the programs with set-id bits: rpm -qf failed")
+    return [item for item, owner in zip(found, owners) if " " in owner]

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Renders docs/controls.md from the register: ``python scripts/controls.py`` writes it, ``--check`` says whether it is up to date."""
+
+from __future__ import annotations
+
+import sys
+from itertools import groupby
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from plugins.plugin_utils.hardening.register import Control, load  # noqa: E402 - found by the line above
+
+TARGET = ROOT / "docs/controls.md"
+HEAD = """# Hardening controls
+
+Rendered from [`controls/`](../controls) by `scripts/controls.py`. {count} controls, {first} of them level 1. AL2: CIS Amazon Linux 2
+v3.0.0; AL2023: CIS Amazon Linux 2023 v1.0.0. Controls without a number are our own. What each maps to (PCI DSS 4, SOC 2,
+ISO 27001, GDPR) is in the register and in the reports' CSV.
+"""
+
+
+def rendered(controls: list[Control]) -> str:
+    parts = [HEAD.format(count=len(controls), first=sum(control.level == 1 for control in controls))]
+    for section, members in groupby(controls, key=lambda control: control.section):
+        parts.append(f"\n## {section.replace('_', ' ').capitalize()}\n\n")
+        parts.append(
+            "| Control | What holds | Why | AL2 | AL2023 | Level | Severity |\n|---|---|---|---|---|---|---|\n"
+        )
+        parts += [_row(control) for control in members]
+    return "".join(parts)
+
+
+def _row(control: Control) -> str:
+    cells = (
+        f"`{control.id}`", control.title, control.rationale, control.cis.get("al2", ""), control.cis.get("al2023", ""),
+        str(control.level), control.severity,
+    )  # fmt: skip
+    return "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def main() -> int:
+    text = rendered(load([ROOT / "controls"]))
+    if "--check" not in sys.argv:
+        TARGET.write_text(text)
+    elif not TARGET.exists() or TARGET.read_text() != text:
+        print("docs/controls.md is not what the register says: run python scripts/controls.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""Audit rules, walks through the disk, the packet filter, the boot loader: read, differ, apply, hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from plugins.module_utils.hardening.resources import walk
+from plugins.module_utils.hardening.resources.audit import RULES, canonical, for_machine
+from plugins.module_utils.hardening.resources.base import NotApplicableError
+from plugins.module_utils.hardening.resources.firewall import LOADER, PARTS, TABLE, ruleset
+from plugins.module_utils.hardening.resources.firewall import RULES as FILTER
+from plugins.module_utils.hardening.system import HardeningError
+
+from .conftest import Machine
+from .test_resources import differences, enforce
+
+WATCH = "-w /etc/sudoers -p wa -k scope"
+CALLS = "-a always,exit -F arch=b64 -S chmod,fchmod -F auid>=1000 -F auid!=unset -k perm_mod"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (CALLS, "-a exit,always -F arch=b64 -S fchmod -S chmod -F auid>=1000 -F auid!=-1 -F key=perm_mod"),
+        (WATCH, "-w /etc/sudoers -p aw -k scope"),
+    ],
+)
+def test_two_spellings_of_a_rule_are_the_same_rule(one: str, other: str) -> None:
+    assert canonical(one) == canonical(other)
+
+
+@pytest.mark.parametrize(
+    "other", ["-w /etc/sudoers -p w -k scope", "-w /etc/sudoers.d -p wa -k scope", "-w /etc/sudoers -p wa -k x"]
+)
+def test_another_rule_is_another(other: str) -> None:
+    assert canonical(WATCH) != canonical(other)
+
+
+def test_64_bit_arm_gets_the_calls_that_its_kernel_has() -> None:
+    assert for_machine(CALLS, "x86_64") == CALLS
+    assert for_machine(CALLS, "aarch64") == CALLS.replace("chmod,fchmod", "fchmod")
+    assert for_machine(CALLS.replace("b64", "b32"), "aarch64") == ""
+    assert for_machine("-a always,exit -F arch=b64 -S open,creat -k x", "aarch64") == ""
+    assert for_machine(WATCH, "aarch64") == WATCH
+
+
+def kernel(machine: Machine, enabled: int = 1) -> list[str]:
+    """auditctl with rules of its own."""
+    rules: list[str] = []
+
+    def load(argv: Sequence[str], _stdin: str | None) -> tuple[int, str]:
+        rules.append(" ".join(argv[1:]))
+        return 0, ""
+
+    (machine.root / "etc/audit/rules.d").mkdir(parents=True)
+    machine.answers["auditctl"] = load
+    machine.answers["auditctl -l"] = lambda _argv, _stdin: (0, "\n".join(rules) or "No rules")
+    machine.answers["auditctl -s"] = (0, f"enabled {enabled}\nfailure 1")
+    return rules
+
+
+def test_a_rule_is_written_and_loaded(machine: Machine) -> None:
+    rules = kernel(machine)
+    enforce(machine.host(), "audit_rule", {"rules": [WATCH, CALLS]})
+    assert machine.text(RULES).splitlines() == [WATCH, CALLS]
+    assert len(rules) == 2
+
+
+def test_a_rule_of_another_file_is_not_written_twice(machine: Machine) -> None:
+    kernel(machine)
+    machine.put("/etc/audit/rules.d/own.rules", f"# ours\n{WATCH}\n")
+    enforce(machine.host(), "audit_rule", {"rules": WATCH})
+    assert not (machine.root / RULES.lstrip("/")).exists()
+
+
+def test_locked_rules_and_a_shared_kernel_are_told(machine: Machine) -> None:
+    rules = kernel(machine, enabled=2)
+    for container in (False, True):
+        found = read_rule(machine, container)
+        assert list(found.beyond) == [f"now: {WATCH}"]
+    assert rules == []
+
+
+def read_rule(machine: Machine, container: bool):  # type: ignore[no-untyped-def]
+    from plugins.module_utils.hardening.registry import TYPES
+
+    machine.system.forget("audit kernel")
+    return TYPES["audit_rule"].read(machine.host(container=container), {"rules": WATCH})
+
+
+def test_a_program_that_is_not_there_needs_no_rule(machine: Machine) -> None:
+    kernel(machine)
+    rule = "-a always,exit -F path=/usr/bin/pkexec -F perm=x -k privileged"
+    with pytest.raises(NotApplicableError):
+        differences(machine.host(), "audit_rule", {"rules": rule})
+    machine.put("/usr/bin/pkexec", "")
+    assert len(differences(machine.host(), "audit_rule", {"rules": rule})) == 2
+
+
+def disk(machine: Machine) -> None:
+    machine.put("/proc/self/mounts", "/dev/xvda1 / xfs rw 0 0\nproc /proc proc rw 0 0\n")
+
+
+def test_what_everybody_can_write_is_found_once_and_set(machine: Machine) -> None:
+    disk(machine)
+    machine.put("/opt/open", "", 0o666)
+    machine.put("/proc/open", "", 0o666)
+    shared = machine.root / "srv"
+    shared.mkdir()
+    shared.chmod(0o777)
+    (machine.root / "opt/link").symlink_to("open")
+    host = machine.host()
+    assert [d[0] for d in differences(host, "file_walk", {"check": "world_writable"})] == ["/opt/open"]
+    enforce(host, "file_walk", {"check": "world_writable"})
+    enforce(host, "file_walk", {"check": "not_sticky"})
+    assert (machine.root / "opt/open").stat().st_mode & 0o7777 == 0o664
+    assert shared.stat().st_mode & 0o7777 == 0o1777
+
+
+def test_files_of_nobody_take_a_person(machine: Machine) -> None:
+    disk(machine)
+    os.chown(machine.put("/opt/lost", ""), 54321, 54322)
+    host = machine.host()
+    for check in ("unowned", "ungrouped"):
+        assert [d[0] for d in differences(host, "file_walk", {"check": check})] == ["/opt/lost"]
+        with pytest.raises(HardeningError, match="needs a person"):
+            enforce(host, "file_walk", {"check": check})
+
+
+def test_programs_with_rights_are_found_unless_a_package_brought_them(machine: Machine) -> None:
+    disk(machine)
+    machine.put("/usr/bin/su", "", 0o4755)
+    machine.put("/usr/bin/door", "", 0o4755)
+    machine.answers["rpm -qf"] = lambda argv, _stdin: (
+        0,
+        "\n".join(
+            "util-linux" if path.endswith("su") else f"file {path} is not owned by any package" for path in argv[4:]
+        ),
+    )
+    assert [d[0] for d in differences(machine.host(), "file_walk", {"check": "set_id"})] == ["/usr/bin/door"]
+
+
+def test_a_walk_that_takes_too_long_is_no_result(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk(machine)
+    monkeypatch.setattr(walk, "LIMIT_SECONDS", -1.0)
+    with pytest.raises(HardeningError, match="took more than"):
+        differences(machine.host(), "file_walk", {"check": "unowned"})
+
+
+class Filter:
+    """nft that keeps what it is given."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.table = ""
+        machine.answers["nft -c -f -"] = (0, "")
+        machine.answers["nft list"] = lambda _argv, _stdin: (0, self.table) if self.table else (1, "No such file")
+        machine.answers["nft -f"] = lambda _argv, _stdin: self.load(machine)
+        machine.answers["rpm -qa"] = (0, "nftables\n")
+        machine.answers["sshd -T"] = (0, "port 2222\n")
+        machine.answers["systemctl show"] = (0, f"ExecStart={{ argv[]=/sbin/nft -f {LOADER} ; }}")
+
+    def load(self, machine: Machine) -> tuple[int, str]:
+        self.table = machine.text(FILTER).partition("delete table")[2].partition("\n")[2]
+        return 0, ""
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_filter_is_loaded_whole_and_kept(machine: Machine, part: str) -> None:
+    Filter(machine)
+    enforce(machine.host(in_use={"ports": [80]}), "firewall", {"want": part})
+    assert machine.text(FILTER) == ruleset([80, 2222])
+    assert machine.text(LOADER) == f'include "{FILTER}"\n'
+
+
+def test_sshs_own_port_stays_open_whatever_was_declared(machine: Machine) -> None:
+    filter_ = Filter(machine)
+    enforce(machine.host(in_use={"ports": [80]}), "firewall", {"want": "ports"})
+    assert "tcp dport { 80, 2222 } accept" in filter_.table
+
+
+def test_a_port_that_listens_undeclared_is_not_closed(machine: Machine) -> None:
+    filter_ = Filter(machine)
+    machine.put("/proc/net/tcp", "sl local\n 0: 00000000:1F90 00000000:0000 0A 0\n")
+    with pytest.raises(HardeningError, match="port 8080 listens and was not declared"):
+        enforce(machine.host(in_use={"ports": [80]}), "firewall", {"want": "deny"})
+    assert filter_.table == ""
+
+
+def test_without_declared_ports_or_with_firewalld_nothing_is_filtered(machine: Machine) -> None:
+    Filter(machine)
+    cases: list[dict[str, list[Any]]] = [{}, {"ports": [80], "services": ["firewalld"]}]
+    for in_use in cases:
+        with pytest.raises(NotApplicableError):
+            differences(machine.host(in_use=in_use), "firewall", {"want": "deny"})
+
+
+def test_a_port_more_is_a_difference(machine: Machine) -> None:
+    filter_ = Filter(machine)
+    filter_.table = ruleset([80, 2222, 9000])
+    found = differences(machine.host(in_use={"ports": [80]}), "firewall", {"want": "ports"})
+    assert found == [("ports", "yes", "80, 2222, 9000")]
+    assert f"table inet {TABLE}" in filter_.table
+
+
+def grubby(machine: Machine) -> dict[str, str]:
+    kernels = {
+        "/boot/vmlinuz-a": "ro quiet audit=0",
+        "/boot/vmlinuz-b": "ro audit=1 audit_backlog_limit=16384 selinux=0",
+    }
+
+    def update(argv: list[str], _stdin: str | None) -> tuple[int, str]:
+        option, _equals, value = argv[2].partition("=")
+        name = value.partition("=")[0]
+        for kernel_, line in kernels.items():
+            words = [word for word in line.split() if word.partition("=")[0] != name]
+            kernels[kernel_] = " ".join(words + ([value] if option == "--args" else []))
+        return 0, ""
+
+    machine.answers["grubby --info"] = lambda _argv, _stdin: (
+        0, "".join(f'index=0\nkernel="{name}"\nargs="{line}"\n' for name, line in kernels.items()),
+    )  # fmt: skip
+    machine.answers["grubby --update-kernel"] = update
+    return kernels
+
+
+@pytest.mark.parametrize(
+    ("state", "wrong"),
+    [
+        ({"argument": "audit", "value": "1"}, ["a"]),
+        ({"argument": "audit_backlog_limit", "value": "8192", "at_least": True}, ["a"]),
+        ({"argument": "selinux"}, ["b"]),
+    ],
+)
+def test_every_kernel_gets_the_argument(machine: Machine, state: dict[str, object], wrong: list[str]) -> None:
+    grubby(machine)
+    host = machine.host()
+    assert [what for what, _w, _f in differences(host, "boot_argument", state)] == [
+        f"/boot/vmlinuz-{name}: {state['argument']}" for name in wrong
+    ]
+    enforce(host, "boot_argument", state)
+
+
+def test_a_machine_without_a_boot_loader_has_nothing_to_set(machine: Machine) -> None:
+    with pytest.raises(NotApplicableError):
+        differences(machine.host(), "boot_argument", {"argument": "audit", "value": "1"})
+
+
+def test_the_legacy_policy_is_replaced_and_a_stricter_one_is_not(machine: Machine) -> None:
+    path = "/etc/crypto-policies/config"
+    state = {"value": "DEFAULT", "refuse": ["LEGACY"]}
+    with pytest.raises(NotApplicableError):
+        differences(machine.host(), "crypto_policy", state)
+    machine.put(path, "FUTURE\n")
+    assert differences(machine.host(), "crypto_policy", state) == []
+    machine.put(path, "# a comment\nLEGACY:AD-SUPPORT\n")
+    machine.answers["update-crypto-policies --set"] = lambda argv, _stdin: (machine.put(path, argv[2] + "\n"), (0, ""))[
+        1
+    ]
+    enforce(machine.host(), "crypto_policy", state)
