@@ -190,6 +190,14 @@ def test_a_port_that_listens_undeclared_is_not_closed(machine: Machine) -> None:
     assert filter_.table == ""
 
 
+def test_while_sshd_cannot_read_its_configuration_a_port_of_its_own_is_not_closed(machine: Machine) -> None:
+    Filter(machine)
+    machine.answers["sshd -T"] = (255, "bad permission")
+    machine.put("/proc/net/tcp", "sl local\n 0: 00000000:08AE 00000000:0000 0A 0\n")
+    with pytest.raises(HardeningError, match="port 2222 listens"):
+        enforce(machine.host(in_use={"ports": [80]}), "firewall", {"want": "deny"})
+
+
 def test_without_declared_ports_or_with_firewalld_nothing_is_filtered(machine: Machine) -> None:
     Filter(machine)
     cases: list[dict[str, list[Any]]] = [{}, {"ports": [80], "services": ["firewalld"]}]

@@ -21,7 +21,7 @@ if MYPY:
 MAIN = "/etc/ssh/sshd_config"
 DROP_IN_DIRECTORY = "/etc/ssh/sshd_config.d"
 DROP_IN = DROP_IN_DIRECTORY + "/00-fleet-hardening.conf"
-LAST_WINS = ("maxstartups",)
+LAST_WINS = ("fingerprinthash", "maxstartups")
 BEGIN, END = "# BEGIN fleet hardening", "# END fleet hardening"
 
 
