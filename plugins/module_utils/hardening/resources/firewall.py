@@ -80,7 +80,8 @@ def wanted_ports(host):
     # type: (Host) -> List[int]
     """What the playbook declared and what sshd listens on, whatever was declared: the way in stays open.
 
-    While sshd can't read its configuration, what was declared counts; a port of its own that listens then is undeclared, and nothing is closed.
+    While sshd can't read its configuration, what was declared counts: a port of its own that listens then is undeclared, and nothing is
+    closed.
     """
     declared = host.in_use.get("ports", [])
     if not declared:
