@@ -27,13 +27,17 @@ def pytest_configure() -> None:
 SUITES = ("lint", "unit", "templates", "lab", "molecule", "integration", "e2e")
 # With several workers (`-n 2`, as `make test` does), each of these stays on one: it has a lab of its own.
 LABS = ("lab", "molecule", "integration", "e2e")
+# The longest of them begins first there, so that no worker waits for another at the end.
+SUITES_SIDE_BY_SIDE = ("lint", "unit", "templates", "e2e", "lab", "molecule", "integration")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    suites = SUITES_SIDE_BY_SIDE if hasattr(config, "workerinput") else SUITES
+
     def suite(item: pytest.Item) -> str:
         return item.path.relative_to(ROOT / "tests").parts[0]
 
-    items.sort(key=lambda item: SUITES.index(suite(item)) if suite(item) in SUITES else len(SUITES))
+    items.sort(key=lambda item: suites.index(suite(item)) if suite(item) in suites else len(suites))
 
 
 class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc]
