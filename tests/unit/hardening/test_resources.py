@@ -99,6 +99,13 @@ def test_lines_are_added_and_removed(machine: Machine) -> None:
     assert machine.text("/etc/shells") == "/bin/bash\n/bin/sh\n"
 
 
+def test_lines_are_replaced_where_they_stand(machine: Machine) -> None:
+    machine.put("/etc/profile", "if x; then\n    umask 002\nelse\n    umask 022\nfi\numask 077\n")
+    umask = {"pattern": r"^\s*umask\s+(?!0?[0-7]?[2367]7\b)[0-7]+", "line": "umask 027"}
+    enforce(machine.host(), "lines", {"path": "/etc/profile", "replace": [umask]})
+    assert machine.text("/etc/profile") == "if x; then\n    umask 027\nelse\n    umask 027\nfi\numask 077\n"
+
+
 def test_a_parameter_is_set_for_the_next_boot_and_now(machine: Machine) -> None:
     machine.put("/proc/sys/net/ipv4/ip_forward", "1\n")
     machine.put("/etc/sysctl.conf", "net.ipv4.ip_forward = 1\n")

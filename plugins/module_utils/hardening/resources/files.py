@@ -201,13 +201,17 @@ def _covers(pattern, path):
 
 
 class Lines(Resource):
-    """Lines that a text file must have (``present``: pattern and the line to add) and must not have (``absent``: patterns)."""
+    """Lines that a text file must have (``present``: pattern and the line to add) and must not have (``absent``: patterns).
+
+    ``replace``: each line like the pattern becomes the given one, as far in as it was: the body of an ``if`` can't be left empty.
+    """
 
     name = "lines"
     fields = {
         "path": "text!",
         "present": "lines",
         "absent": "texts",
+        "replace": "lines",
         "missing": "missing",
         "mode": "mode",
         "restart": "texts",
@@ -223,7 +227,7 @@ class Lines(Resource):
         values = {}  # type: Dict[str, Any]
         for item in state.get("present", []):
             values["%s: %s" % (state["path"], item["line"])] = _first(lines, item["pattern"])
-        for pattern in listed(state.get("absent")):
+        for pattern in listed(state.get("absent")) + [item["pattern"] for item in state.get("replace", [])]:
             values["%s: no line like %s" % (state["path"], pattern)] = _first(lines, pattern)
         return Found(values)
 
@@ -243,6 +247,8 @@ class Lines(Resource):
         lines = (host.system.read(state["path"]) or "").splitlines()
         for pattern in listed(state.get("absent")):
             lines = [line for line in lines if not re.search(pattern, line)]
+        for item in state.get("replace", []):
+            lines = [_indent(line) + item["line"] if re.search(item["pattern"], line) else line for line in lines]
         for item in state.get("present", []):
             if _first(lines, item["pattern"]) is None:
                 lines.append(item["line"])
@@ -256,6 +262,11 @@ def _have_reread(host, state):
     for verb in ("restart", "reload"):
         for unit in listed(state.get(verb)):
             host.later(verb, unit)
+
+
+def _indent(line):
+    # type: (str) -> str
+    return line[: len(line) - len(line.lstrip())]
 
 
 def _first(lines, pattern):
