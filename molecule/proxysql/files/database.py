@@ -24,16 +24,31 @@ from proxysql_standin.protocol import Wire
 SLEEP = re.compile(r"SELECT SLEEP\(([\d.]+)\)", re.IGNORECASE)
 
 
+def has_left(sock: socket.socket) -> bool:
+    """Whether the other side has closed; its thread may not have noticed yet."""
+    try:
+        return socket.socket.recv(sock, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except ConnectionResetError:
+        return True
+    except OSError:  # it says nothing just now, or TLS is being agreed on
+        return False
+
+
 class Database:
     """Listens on a port of 127.0.0.1 until it is closed."""
 
     def __init__(self, users: dict[str, str], limit: int, port: int = 0, context: ssl.SSLContext | None = None) -> None:
         self.users, self.limit, self.context = users, limit, context
-        self.connections = self.peak = 0
+        self.wires: list[Wire] = []
+        self.peak = 0
         self.lock = threading.Lock()
         self.server = socket.create_server(("127.0.0.1", port), backlog=512)
         self.port = int(self.server.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def connections(self) -> int:
+        return sum(not has_left(wire.sock) for wire in list(self.wires))
 
     def close(self) -> None:
         self.server.shutdown(socket.SHUT_RDWR)
@@ -50,9 +65,10 @@ class Database:
     def _serve(self, sock: socket.socket) -> None:
         wire = Wire(sock)
         with self.lock:
-            self.connections += 1
-            self.peak = max(self.peak, self.connections)
-            too_many = self.connections > self.limit
+            self.wires.append(wire)
+            now = self.connections
+            self.peak = max(self.peak, now)
+        too_many = now > self.limit
         try:
             if too_many:
                 protocol.write_error(wire, 1040, "Too many connections", "08004")
@@ -63,7 +79,7 @@ class Database:
             pass
         finally:
             with self.lock:
-                self.connections -= 1
+                self.wires.remove(wire)
             wire.sock.close()
 
     def _log_in(self, wire: Wire) -> bool:
