@@ -28,6 +28,8 @@ PREFIX_LENGTH = 16
 IMDS_ADDRESS = "169.254.169.254"
 API_PORT = 4566
 REPOSITORY_PORT = 8080
+STATE_LENGTH = 107 - len("/ssh/cp/0123456789.0123456789abcdef")
+"""Characters: what ssh's sockets leave, with the name that a socket has while it is made."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Settings:
                     f"{variable} is {str(path)!r}",
                     hint="It takes an absolute path without blanks, colons, commas or backslashes (mount options).",
                 )
+        if len(str(state)) > STATE_LENGTH:
+            raise LabError(
+                f"LAB_STATE is {str(state)!r}, {len(str(state))} characters",
+                hint=f"It takes {STATE_LENGTH}: the sockets of ssh's kept connections lie in it, and a socket's path ends at 107.",
+            )
         bases = tuple(name.strip() for name in env.get("LAB_BASE", "").split(",") if name.strip())
         return cls(name, state, cache, operating_systems(env.get("LAB_OS") or "both"), bases)
 

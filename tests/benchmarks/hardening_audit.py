@@ -30,6 +30,11 @@ def _line(path: str, line: str, pattern: str) -> dict[str, Any]:
     }
 
 
+def is_plain(state: dict[str, Any]) -> bool:
+    """Whether a stock module can express it: one path, and no choice of owners."""
+    return "*" not in state["path"] and all(isinstance(value, str) for value in state.values())
+
+
 def stock_task(control: dict[str, Any]) -> dict[str, Any] | None:
     """The task that checks the control with a module of ansible.builtin or ansible.posix; None if there is no such module."""
     state = control["state"]
@@ -53,7 +58,7 @@ def stock_task(control: dict[str, Any]) -> dict[str, Any] | None:
             )
         case "package":
             return {"ansible.builtin.package": {"name": state["name"], "state": state["state"]}}
-        case "file" if set(state) <= {"path", "mode", "owner", "group"} and "*" not in state["path"]:
+        case "file" if set(state) <= {"path", "mode", "owner", "group"} and is_plain(state):
             return {
                 "ansible.builtin.file": {
                     **state,

@@ -120,7 +120,8 @@ def _run(argv: list[str], timeout: float, **environment: str) -> str:
         argv, cwd=ROOT, env={**ENVIRONMENT, **environment}, capture_output=True, text=True, timeout=timeout, check=False
     )
     if done.returncode != 0:
-        raise BenchmarkError(
-            f"`{' '.join(argv)}` ended with exit code {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}"
-        )
+        said = done.stdout + done.stderr
+        # Ansible says what failed where it failed, far from the end.
+        words = said[said.index("fatal:") :][:2000] if "fatal:" in said else said[-2000:]
+        raise BenchmarkError(f"`{' '.join(argv)}` ended with exit code {done.returncode}:\n{words}")
     return done.stdout

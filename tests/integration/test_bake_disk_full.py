@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +15,9 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.fixture
-def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ImageLab]:
-    """A lab whose files lie on a file system of so many MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
+def lab(request: pytest.FixtureRequest) -> Iterator[ImageLab]:
+    """A lab whose files lie on a file system of so many MiB. pytest's own folders have names that are too long for ssh's sockets."""
+    disk = Path(tempfile.mkdtemp(prefix="lab-"))
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "small", str(disk)], check=True, timeout=10)
     made = ImageLab("full", "al2023", state=disk / "state")
     try:
@@ -26,6 +26,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ImageLab]:
     finally:
         made.lab("down", timeout=120)
         subprocess.run(["umount", str(disk)], check=True, timeout=10)
+        disk.rmdir()
 
 
 # A baked machine writes about 60 MiB, each image takes as much again, and the lab keeps 64 MiB free when it stores one.

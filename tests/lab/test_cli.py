@@ -86,6 +86,7 @@ def test_a_kernel_without_overlayfs_is_refused(tmp_path: Path) -> None:
         ("LAB_NAME", "toolongname"),
         ("LAB_STATE", "relative"),
         ("LAB_STATE", "/a,b"),
+        ("LAB_STATE", f"/{'a' * 72}"),
         ("LAB_OS", "windows"),
     ],
 )

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from fleet_testing import eventually
 from fleet_units import environment, main_process
 
 
@@ -37,8 +38,13 @@ def test_a_running_request_is_finished_when_the_instance_stops(host: Any) -> Non
 
 @pytest.mark.parametrize("port", [3000, 3001])
 def test_a_changed_secret_reached_each_process_without_a_deployment(host: Any, port: int) -> None:
+    def read() -> dict[str, str]:
+        return environment(host, main_process(host, f"app@{port}"))
+
+    # A process that has just been restarted still has systemd's own environment.
+    assert eventually(lambda: "PORT" in read())
+    assert "second-password-7Jq" in read().values()
     pid = main_process(host, f"app@{port}")
-    assert "second-password-7Jq" in environment(host, pid).values()
     path = f"{environment(host, pid)['CREDENTIALS_DIRECTORY']}/token"
     assert host.check_output(f"nsenter --target {pid} --mount cat {path}") == "second-token-4Xz"
 
