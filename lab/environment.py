@@ -37,7 +37,7 @@ def inside(settings: Settings, user: Mapping[str, str]) -> dict[str, str]:
         "LAB_ACCOUNT_ID": names.ACCOUNT_ID,
         "LAB_SSH_KEY": str(settings.ssh_key),
         # Another lab's hosts have the same addresses: connections kept open must not be shared with it.
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(settings.state / "ssh" / "cp"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(settings.control_path_dir),
     }
 
 

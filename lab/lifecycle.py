@@ -85,6 +85,7 @@ def _clean(settings: Settings, progress: Progress) -> None:
             f"{state} holds something that is not a lab's state", hint="Set LAB_STATE to an empty or new directory."
         )
     shutil.rmtree(state)
+    shutil.rmtree(settings.control_path_dir, ignore_errors=True)
     with contextlib.suppress(OSError):
         state.parent.rmdir()
 

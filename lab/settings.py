@@ -28,8 +28,8 @@ PREFIX_LENGTH = 16
 IMDS_ADDRESS = "169.254.169.254"
 API_PORT = 4566
 REPOSITORY_PORT = 8080
-STATE_LENGTH = 107 - len("/ssh/cp/0123456789.0123456789abcdef")
-"""Characters: what ssh's sockets leave, with the name that a socket has while it is made."""
+SOCKET_PATH_LENGTH = 107 - len("/0123456789.0123456789abcdef")
+"""Characters that a folder of ssh's sockets may have: less the name of a socket while it is made."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,6 @@ class Settings:
                     f"{variable} is {str(path)!r}",
                     hint="It takes an absolute path without blanks, colons, commas or backslashes (mount options).",
                 )
-        if len(str(state)) > STATE_LENGTH:
-            raise LabError(
-                f"LAB_STATE is {str(state)!r}, {len(str(state))} characters",
-                hint=f"It takes {STATE_LENGTH}: the sockets of ssh's kept connections lie in it, and a socket's path ends at 107.",
-            )
         bases = tuple(name.strip() for name in env.get("LAB_BASE", "").split(",") if name.strip())
         return cls(name, state, cache, operating_systems(env.get("LAB_OS") or "both"), bases)
 
@@ -110,6 +105,12 @@ class Settings:
     @property
     def known_hosts(self) -> Path:
         return self.state / "ssh" / "known_hosts"
+
+    @property
+    def control_path_dir(self) -> Path:
+        """Where ssh keeps connections open: in the state folder, or if that has too long a name for a socket, beside it in /run."""
+        folder = self.state / "ssh" / "cp"
+        return folder if len(str(folder)) <= SOCKET_PATH_LENGTH else Path("/run") / f"{self.netns}-ssh"
 
     @property
     def hosts_file(self) -> Path:
