@@ -96,12 +96,6 @@ def test_a_wrong_setting_is_named(variable: str, value: str, capsys: pytest.Capt
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("state", ["/var/lib/ecommerce-fleet/lab", f"/{'a' * 71}", f"/{'a' * 72}", f"/{'a' * 200}"])
-def test_ssh_can_make_its_sockets_wherever_the_state_lies(state: str) -> None:
-    folder = Settings.load({"LAB_STATE": state}).control_path_dir
-    assert len(f"{folder}/0123456789.0123456789abcdef") <= 107
-
-
 def test_commands_inside_get_the_labs_aws_and_nothing_of_the_users() -> None:
     settings = Settings.load({})
     user = {
