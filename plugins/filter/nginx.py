@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.ecommerce.fleet.plugins.plugin_utils import nginx_rules
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils.role_values import findings_filter
 
 DOCUMENTATION = r"""
 name: nginx_findings
@@ -35,15 +35,6 @@ _value:
 """
 
 
-def nginx_findings(values: Mapping[str, Any]) -> list[str]:
-    try:
-        found: list[str] = nginx_rules.findings(values)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        message = f"reading the nginx role's variables: {error!r}; see the role's argument specs for their shape"
-        raise AnsibleFilterError(message) from error
-    return found
-
-
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"nginx_findings": nginx_findings}
+        return {"nginx_findings": findings_filter("nginx", nginx_rules.findings)}

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.ecommerce.fleet.plugins.plugin_utils import system_rules as pure
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils.role_values import findings_filter
 
 DOCUMENTATION = r"""
 name: system_findings
@@ -35,19 +35,10 @@ _value:
 """
 
 
-def system_findings(values: Mapping[str, Any]) -> list[str]:
-    try:
-        found: list[str] = pure.findings(values)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        message = f"reading the system role's variables: {error!r}; see the role's argument specs for their shape"
-        raise AnsibleFilterError(message) from error
-    return found
-
-
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
-            "system_findings": system_findings,
+            "system_findings": findings_filter("system", pure.findings),
             "system_full_version": pure.full_version,
             "system_unmet_locks": pure.unmet_locks,
             "system_swap_is_right": pure.swap_is_right,

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils.role_values import outside_ranges, repeated
 
 RANGES = {
     "port": (1, 65535, "ports"),
@@ -50,14 +51,8 @@ VALUE = r"[^\"\n\r\\$]*"
 
 def findings(values: Mapping[str, Any]) -> list[str]:
     """One sentence for each value that is not allowed. `values`: the role's variables without their prefix."""
-    parts = (_ranges, _upstreams, _routes, _texts, _networks, _static, _tls, _ports, _redirect)
-    return [sentence for part in parts for sentence in part(values)]
-
-
-def _ranges(values: Mapping[str, Any]) -> Iterator[str]:
-    for name, (least, most, unit) in RANGES.items():
-        if not least <= int(values[name]) <= most:
-            yield f"nginx_{name} is {values[name]}; allowed are {least} to {most} {unit}."
+    parts = (_upstreams, _routes, _texts, _networks, _static, _tls, _ports, _redirect)
+    return [*outside_ranges("nginx", RANGES, values), *(sentence for part in parts for sentence in part(values))]
 
 
 def _upstreams(values: Mapping[str, Any]) -> Iterator[str]:
@@ -72,9 +67,9 @@ def _upstreams(values: Mapping[str, Any]) -> Iterator[str]:
             if not re.fullmatch(SERVER, server):
                 yield f"{place} has the server {server!r}; it takes host:port or unix:/path."
         yield from _balance(upstream, place)
-    for name in _repeated(upstream["name"] for upstream in upstreams):
+    for name in repeated(upstream["name"] for upstream in upstreams):
         yield f"nginx_upstreams has the name {name!r} more than once."
-    for server in _repeated(server for upstream in upstreams for server in upstream["servers"]):
+    for server in repeated(server for upstream in upstreams for server in upstream["servers"]):
         yield f"nginx_upstreams has the server {server!r} more than once; a server belongs to one upstream."
 
 
@@ -101,7 +96,7 @@ def _routes(values: Mapping[str, Any]) -> Iterator[str]:
             if not re.fullmatch(PREFIX, path) or path == "/":
                 yield f"nginx_upstreams: {upstream['name']!r} has the path {path!r}; it takes a prefix from / to / such as /api/."
     prefixes = [path for upstream in upstreams for path in upstream.get("paths") or ()]
-    for path in _repeated([*prefixes, *(item["prefix"] for item in values["static"])]):
+    for path in repeated([*prefixes, *(item["prefix"] for item in values["static"])]):
         yield f"The path {path!r} is in nginx_upstreams or nginx_static more than once."
 
 
@@ -169,7 +164,7 @@ def _ports(values: Mapping[str, Any]) -> Iterator[str]:
         for server in upstream["servers"]
         if re.fullmatch(r"(127\.0\.0\.1|localhost|\[::1\]):[0-9]+", server)
     ]
-    for port in sorted(set(_repeated(own)) | (set(own) & set(local))):
+    for port in sorted(set(repeated(own)) | (set(own) & set(local))):
         yield f"Port {port} is used twice by nginx_port, nginx_status_port, nginx_tls_port and the servers of nginx_upstreams on this host."
 
 
@@ -179,7 +174,3 @@ def _redirect(values: Mapping[str, Any]) -> Iterator[str]:
             "nginx_https_redirect is true, but nothing here could ever be HTTPS: set nginx_tls_port, or nginx_real_ip_from where a load "
             "balancer ends TLS; else every client is redirected for ever."
         )
-
-
-def _repeated(values: Sequence[Any] | Iterator[Any]) -> list[Any]:
-    return [value for value, count in Counter(values).items() if count > 1]

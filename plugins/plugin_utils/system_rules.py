@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils.role_values import outside_ranges
+
 RANGES = {
     "journal_max_mib": (16, 65536, "MiB"),
     "journal_keep_days": (1, 3653, "days"),
@@ -47,13 +49,7 @@ ROW_FORMS = {
 
 def findings(values: Mapping[str, Any]) -> list[str]:
     """One sentence for each value that is not allowed. `values`: the role's variables without their prefix."""
-    return [*_ranges(values), *_forms(values), *_rows(values), *_lists(values)]
-
-
-def _ranges(values: Mapping[str, Any]) -> Iterator[str]:
-    for name, (least, most, unit) in RANGES.items():
-        if not least <= int(values[name]) <= most:
-            yield f"system_{name} is {values[name]}; allowed are {least} to {most} {unit}."
+    return [*outside_ranges("system", RANGES, values), *_forms(values), *_rows(values), *_lists(values)]
 
 
 def _forms(values: Mapping[str, Any]) -> Iterator[str]:
