@@ -139,7 +139,7 @@ class Deployment:
 
     def plan(self):
         """Compares what is wanted with what is there."""
-        texts = [item["path"] + "\0" + item["content"] for item in self.wanted["unit_files"]]
+        texts = [item["path"] + "\0" + item["content"] for item in self.unit_files.files]
         texts += [self.wanted["values"]["sources"]] if self.values else []
         self.fingerprint = hashlib.sha256(to_bytes("\0".join(texts))).hexdigest()
         record = self.store.record
