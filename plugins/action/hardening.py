@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.hardening.resources.firewall import CONFIRM, UNDO_SECONDS
 from ..plugin_utils.hardening import report, selection
 from ..plugin_utils.hardening.register import Control, RegisterError, load
 
@@ -45,6 +47,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             task_vars=task_vars,
         )
         result.pop("invocation", None)
+        if result.pop("unproven", False) and (problem := self._confirm()) is not None:
+            _take_back(result, {control.id for control in chosen if control.type == "firewall"}, problem)
         folder = arguments.get("report_directory")
         if folder and "results" in result:
             written = self._report(
@@ -56,6 +60,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             # What Ansible prints of a failure should be what failed.
             result["results"] = [item for item in result["results"] if item["status"] == "fail"]
         return result
+
+    def _confirm(self) -> str | None:
+        """Keep the packet filter that was loaded, over a connection opened after that; what speaks against it, None if it holds."""
+        if self._connection.transport != "local":
+            self._connection.reset()
+        try:
+            done = self._low_level_execute_command(CONFIRM)
+        except AnsibleConnectionFailure as error:
+            return f"no new connection opens through it: {error}"
+        return "no new connection came through it in time" if done["rc"] != 0 else None
 
     def _choose(self, arguments: dict[str, Any]) -> tuple[list[Control], list[selection.Exemption]]:
         directories = [REGISTER, *(Path(path) for path in arguments.get("register_directories") or [])]
@@ -85,3 +99,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         except OSError as error:
             raise AnsibleActionFail(f"Cannot write the hardening report of {name} to {folder}: {error}") from error
         return written
+
+
+def _take_back(result: dict[str, Any], controls: set[str], problem: str) -> None:
+    """The host undoes the packet filter by itself: these controls do not hold."""
+    reason = f"undone {UNDO_SECONDS} s after it was loaded, because {problem}; correct hardening_in_use.ports"
+    for item in result["results"]:
+        if item["id"] in controls and item["status"] in report.GOOD:
+            item.update(status="fail", reason=reason)
+    result["summary"] = dict(Counter(item["status"] for item in result["results"]))
+    result.update(failed=True, msg=f"The packet filter is {reason}.")

@@ -14,8 +14,9 @@ description:
   - Evaluates the controls of the register (C(controls/*.yml) of this collection) on an Amazon Linux 2 or 2023 host, all of them in one
     remote execution, and answers one result per control with the evidence.
   - In check mode it is the audit. Nothing is changed, and a control that does not hold is reported as C(fail).
-  - Changes to sshd, sudo, PAM and accounts are checked by the program itself, then proven by opening a new session; if a way in that worked
-    before is lost, they are undone and the controls fail.
+  - Changes to sshd, sudo, PAM, accounts and the packet filter are checked by the program itself, then proven by opening a new session; if a
+    way in that worked before is lost, they are undone and the controls fail.
+  - A packet filter is proven from outside as well, over a new connection. If none opens within a minute, the host undoes it by itself.
   - The register, the exceptions and the overrides are checked on the control node, before the host is touched.
 options:
   level:
@@ -24,7 +25,9 @@ options:
     choices: [1, 2]
     default: 1
   in_use:
-    description: What other roles rely on, with the lists C(ports), C(services), C(users) and C(mounts). Nothing of it is closed or removed.
+    description:
+      - What other roles rely on, with the lists C(ports), C(services), C(users), C(mounts) and C(endpoints) (C(name:port) of what the host
+        must reach). Nothing of it is closed, stopped or removed.
     type: dict
     default: {}
   exceptions:
@@ -142,6 +145,11 @@ used:
   returned: always
   type: dict
   sample: {cpu_seconds: 0.4, memory_mb: 31}
+unproven:
+  description: Whether a packet filter was loaded that the host undoes by itself unless it is confirmed from outside. The action plugin
+    confirms it over a new connection and takes this value away.
+  returned: always
+  type: bool
 container:
   description: Whether the host is a container, where some controls can't be applied.
   returned: always
@@ -224,6 +232,7 @@ def main():
         "summary": summary,
         "release": host.release,
         "container": host.container,
+        "unproven": host.unproven,
         "used": used(),
     }  # type: Dict[str, Any]
     if module._diff:

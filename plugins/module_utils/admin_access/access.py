@@ -206,8 +206,7 @@ class Access(object):
             self._prove(before)
         except (HardeningError, NotApplicableError, EnvironmentError) as error:
             self.system.restore(mark)
-            if any(works for name, works in before.items() if name.startswith("SSH port ")):
-                guard.bring_sshd_back(self.host)
+            guard.bring_back("sshd", self.host, before)
             raise HardeningError("%s. Everything was put back as it was" % error)
 
     def _kept_ways(self, ways):

@@ -231,8 +231,7 @@ def enforce_guarded(group, items, host, before):
                 item.settle(host)
         return
     host.system.restore(mark)
-    if group == "sshd" and any(works for name, works in before.items() if name.startswith("SSH port ")):
-        guard.bring_sshd_back(host)
+    guard.bring_back(group, host, before)
     if len(items) > 1:
         for item in items:
             item.end("")

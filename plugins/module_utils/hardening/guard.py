@@ -8,6 +8,7 @@ import socket
 import tempfile
 import time
 
+from .resources import firewall
 from .resources.accounts import NO_LOGIN, passwd
 from .resources.base import NotApplicableError
 from .resources.sshd import effective
@@ -26,6 +27,7 @@ DEFAULT_USER = "ec2-user"
 AGENT = "amazon-ssm-agent"
 AGENT_SETTLED_SECONDS = 10.0
 RELOAD_SECONDS = 5.0
+ENDPOINT_SECONDS = 2.0
 SSH_OPTIONS = [
     "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "GlobalKnownHostsFile=/dev/null", "BatchMode=yes",
     "LogLevel=ERROR", "ConnectTimeout=10",
@@ -38,9 +40,11 @@ def ways_in(host):
 
     "SSH port N" answers; "SSH session of U": a new session opens, through the configuration and PAM stacks that are in place now, for a key
     made for this; "sudo of U": root by it, without a terminal or a password; "key of U": sshd finds an authorised key of the user;
-    "Session Manager": its agent runs.
+    "Session Manager": its agent runs; "endpoint E": the host reaches what was declared in use, such as Systems Manager and the metadata.
     """
     ways = {"Session Manager": agent_runs(host)}
+    for endpoint in host.in_use.get("endpoints", []):
+        ways["endpoint %s" % endpoint] = endpoint_answers("%s" % endpoint)
     for user in people(host):
         ways["sudo of " + user] = host.system.run(["runuser", "-u", user, "--", "sudo", "-n", "true"]).code == 0
     try:
@@ -97,6 +101,17 @@ def port_answers(port, seconds=5.0):
             return False
         time.sleep(pause)
         pause = min(pause * 2, 0.5)
+
+
+def endpoint_answers(endpoint):
+    # type: (str) -> bool
+    """Whether a TCP connection to ``name:port`` opens."""
+    name, _colon, port = endpoint.rpartition(":")
+    try:
+        socket.create_connection((name, int(port)), timeout=ENDPOINT_SECONDS).close()
+    except (OSError, IOError):
+        return False
+    return True
 
 
 def has_key(host, user):
@@ -189,9 +204,18 @@ def reload_sshd(host):
         time.sleep(0.02)
 
 
-def bring_sshd_back(host):
+def bring_back(group, host, before):
+    # type: (str, Host, Dict[str, bool]) -> None
+    """After a group's files were restored: have those who have read them be as they were, too."""
+    if group == "firewall" and host.unproven:
+        firewall.put_back(host)
+    if group == "sshd" and any(works for name, works in before.items() if name.startswith("SSH port ")):
+        _bring_sshd_back(host)
+
+
+def _bring_sshd_back(host):
     # type: (Host) -> None
-    """After its files were restored: have it read them, or start it if the change has ended it."""
+    """Have it read its files, or start it if the change has ended it."""
     if sshd_is_active(host):
         reload_sshd(host)
     else:

@@ -15,11 +15,11 @@ if MYPY:
     from .system import System  # noqa: F401
 
 RELEASES = {"2": "al2", "2023": "al2023"}
-KINDS_IN_USE = ("ports", "services", "users", "mounts")
+KINDS_IN_USE = ("ports", "services", "users", "mounts", "endpoints")
 
 
 class Host(object):
-    """A system and what is known about it. ``in_use``: {ports, services, users, mounts}, what other roles rely on."""
+    """A system and what is known about it. ``in_use``: what other roles rely on, a list for each of KINDS_IN_USE."""
 
     def __init__(self, system, in_use=None, release=None, container=None):
         # type: (System, Optional[Dict[str, List[Any]]], Optional[str], Optional[bool]) -> None
@@ -29,6 +29,8 @@ class Host(object):
         self.container = read_container(system) if container is None else container
         self.after = []  # type: List[Tuple[str, str]]
         """Units to restart or reload once everything is written: (verb, unit)."""
+        self.unproven = False
+        """Whether a packet filter was loaded that the host undoes by itself unless somebody outside gets in and confirms it."""
 
     def uses(self, kind, name):
         # type: (str, Any) -> bool

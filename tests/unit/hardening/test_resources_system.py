@@ -1,18 +1,15 @@
-"""Audit rules, walks through the disk, the packet filter, the boot loader: read, differ, apply, hold."""
+"""Audit rules, walks through the disk, the boot loader: read, differ, apply, hold."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
 from plugins.module_utils.hardening.resources import walk
 from plugins.module_utils.hardening.resources.audit import RULES, canonical, for_machine
 from plugins.module_utils.hardening.resources.base import NotApplicableError
-from plugins.module_utils.hardening.resources.firewall import LOADER, PARTS, TABLE, ruleset
-from plugins.module_utils.hardening.resources.firewall import RULES as FILTER
 from plugins.module_utils.hardening.system import HardeningError
 
 from .conftest import Machine
@@ -149,69 +146,6 @@ def test_a_walk_that_takes_too_long_is_no_result(machine: Machine, monkeypatch: 
     monkeypatch.setattr(walk, "LIMIT_SECONDS", -1.0)
     with pytest.raises(HardeningError, match="took more than"):
         differences(machine.host(), "file_walk", {"check": "unowned"})
-
-
-class Filter:
-    """nft that keeps what it is given."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.table = ""
-        machine.answers["nft -c -f -"] = (0, "")
-        machine.answers["nft list"] = lambda _argv, _stdin: (0, self.table) if self.table else (1, "No such file")
-        machine.answers["nft -f"] = lambda _argv, _stdin: self.load(machine)
-        machine.answers["rpm -qa"] = (0, "nftables\n")
-        machine.answers["sshd -T"] = (0, "port 2222\n")
-        machine.answers["systemctl show"] = (0, f"ExecStart={{ argv[]=/sbin/nft -f {LOADER} ; }}")
-
-    def load(self, machine: Machine) -> tuple[int, str]:
-        self.table = machine.text(FILTER).partition("delete table")[2].partition("\n")[2]
-        return 0, ""
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_the_filter_is_loaded_whole_and_kept(machine: Machine, part: str) -> None:
-    Filter(machine)
-    enforce(machine.host(in_use={"ports": [80]}), "firewall", {"want": part})
-    assert machine.text(FILTER) == ruleset([80, 2222])
-    assert machine.text(LOADER) == f'include "{FILTER}"\n'
-
-
-def test_sshs_own_port_stays_open_whatever_was_declared(machine: Machine) -> None:
-    filter_ = Filter(machine)
-    enforce(machine.host(in_use={"ports": [80]}), "firewall", {"want": "ports"})
-    assert "tcp dport { 80, 2222 } accept" in filter_.table
-
-
-def test_a_port_that_listens_undeclared_is_not_closed(machine: Machine) -> None:
-    filter_ = Filter(machine)
-    machine.put("/proc/net/tcp", "sl local\n 0: 00000000:1F90 00000000:0000 0A 0\n")
-    with pytest.raises(HardeningError, match="port 8080 listens and was not declared"):
-        enforce(machine.host(in_use={"ports": [80]}), "firewall", {"want": "deny"})
-    assert filter_.table == ""
-
-
-def test_while_sshd_cannot_read_its_configuration_a_port_of_its_own_is_not_closed(machine: Machine) -> None:
-    Filter(machine)
-    machine.answers["sshd -T"] = (255, "bad permission")
-    machine.put("/proc/net/tcp", "sl local\n 0: 00000000:08AE 00000000:0000 0A 0\n")
-    with pytest.raises(HardeningError, match="port 2222 listens"):
-        enforce(machine.host(in_use={"ports": [80]}), "firewall", {"want": "deny"})
-
-
-def test_without_declared_ports_or_with_firewalld_nothing_is_filtered(machine: Machine) -> None:
-    Filter(machine)
-    cases: list[dict[str, list[Any]]] = [{}, {"ports": [80], "services": ["firewalld"]}]
-    for in_use in cases:
-        with pytest.raises(NotApplicableError):
-            differences(machine.host(in_use=in_use), "firewall", {"want": "deny"})
-
-
-def test_a_port_more_is_a_difference(machine: Machine) -> None:
-    filter_ = Filter(machine)
-    filter_.table = ruleset([80, 2222, 9000])
-    found = differences(machine.host(in_use={"ports": [80]}), "firewall", {"want": "ports"})
-    assert found == [("ports", "yes", "80, 2222, 9000")]
-    assert f"table inet {TABLE}" in filter_.table
 
 
 def grubby(machine: Machine) -> dict[str, str]:
