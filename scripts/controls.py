@@ -34,8 +34,8 @@ def rendered(controls: list[Control]) -> str:
 
 def _row(control: Control) -> str:
     cells = (
-        f"`{control.id}`", control.title, control.rationale, control.cis.get("al2", ""), control.cis.get("al2023", ""),
-        str(control.level), control.severity,
+        f"`{control.id}`", control.title, control.rationale, ", ".join(control.cis.get("al2", [])),
+        ", ".join(control.cis.get("al2023", [])), str(control.level), control.severity,
     )  # fmt: skip
     return "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in cells) + " |\n"
 

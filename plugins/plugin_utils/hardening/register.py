@@ -14,6 +14,7 @@ from ...module_utils.hardening.compare import CONDITIONS
 from ...module_utils.hardening.host import KINDS_IN_USE, RELEASES
 from ...module_utils.hardening.registry import TYPES
 from ...module_utils.hardening.resources.accounts import AGEING, CHECKS
+from ...module_utils.hardening.resources.base import listed
 from ...module_utils.hardening.resources.firewall import PARTS
 from ...module_utils.hardening.resources.probes import PROBES
 from ...module_utils.hardening.resources.walk import CHECKS as WALKS
@@ -48,7 +49,8 @@ class Control:
     state: dict[str, Any]
     section: str
     """The register file's stem: its topic."""
-    cis: dict[str, str] = field(default_factory=dict)
+    cis: dict[str, list[str]] = field(default_factory=dict)
+    """Release → the recommendations that the control is part of; the register writes a single one without a list."""
     applies: dict[str, Any] = field(default_factory=dict)
     maps: dict[str, list[str]] = field(default_factory=dict)
     per_os: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -112,7 +114,8 @@ def load(directories: Iterable[Path]) -> list[Control]:
                 if found:
                     problems += found
                 else:
-                    controls.append(Control(section=path.stem, **item))
+                    numbers = {release: listed(number) for release, number in item.get("cis", {}).items()}
+                    controls.append(Control(section=path.stem, **{**item, "cis": numbers}))
     if problems:
         raise RegisterError("The register of controls is wrong; no host was touched.\n" + "\n".join(problems))
     return controls
@@ -178,11 +181,12 @@ def _member(item: dict[str, Any], name: str, allowed: tuple[Any, ...]) -> list[t
 
 def _check_references(item: dict[str, Any]) -> list[tuple[Place, str]]:
     result: list[tuple[Place, str]] = []
-    for release, number in _mapping(item.get("cis")).items():
+    for release, numbers in _mapping(item.get("cis")).items():
         if release not in RELEASE_NAMES:
             result.append((("cis", release), f"cis knows {', '.join(RELEASE_NAMES)}, not {release}"))
-        elif not CIS_NUMBER.match(str(number)) or not isinstance(number, str):
-            result.append((("cis", release), f"{number!r} is not a CIS number in quotes, such as '4.2.20'"))
+        for number in listed(numbers):
+            if not CIS_NUMBER.match(str(number)) or not isinstance(number, str):
+                result.append((("cis", release), f"{number!r} is not a CIS number in quotes, such as '4.2.20'"))
     for name, values in _mapping(item.get("maps")).items():
         if name not in FRAMEWORKS:
             result.append((("maps", name), f"maps knows {', '.join(FRAMEWORKS)}, not {name}"))

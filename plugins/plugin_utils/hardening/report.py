@@ -189,7 +189,7 @@ def evidence_csv(reports: Sequence[dict[str, Any]]) -> str:
                 "when": report["when"],
                 "release": report["release"],
                 "control": entry["id"],
-                "cis": entry["cis"].get(report["release"], ""),
+                "cis": " ".join(entry["cis"].get(report["release"], [])),
                 "evidence": "; ".join(entry["evidence"]),
             }
             writer.writerow(_inert(str(row.get(name, ""))) for name in CSV_COLUMNS)

@@ -49,8 +49,8 @@ def test_no_cis_number_is_used_for_things_of_different_kinds(controls: list[Cont
     for release in ("al2", "al2023"):
         sections: dict[str, set[str]] = {}
         for control in controls:
-            if release in control.cis:
-                sections.setdefault(control.cis[release], set()).add(control.section)
+            for number in control.cis.get(release, []):
+                sections.setdefault(number, set()).add(control.section)
         mixed = {number: where for number, where in sections.items() if len(where) > 1}
         assert set(mixed) <= SPREAD, mixed
 
@@ -72,6 +72,10 @@ def test_titles_are_unique(controls: list[Control]) -> None:
         (("  severity: low\n", "  severity: low\n  owner: me\n"), r"controls\.yml:5: unknown field owner"),
         (("some-control", "Some Control"), r"controls\.yml:1: id must be lower-case"),
         (("  level: 1\n", "  level: 1\n  cis: {al2: 4.2}\n"), r"controls\.yml:4: 4\.2 is not a CIS number in quotes"),
+        (
+            ("  level: 1\n", "  level: 1\n  cis: {al2: ['4.2', 4.3]}\n"),
+            r"controls\.yml:4: 4\.3 is not a CIS number in quotes",
+        ),
         (("  level: 1\n", "  level: 1\n  cis: {al3: '4.2'}\n"), r"controls\.yml:4: cis knows al2, al2023, not al3"),
         (("  level: 1\n", "  level: 1\n  applies: {release: al2}\n"), r"controls\.yml:4: applies knows"),
         (("  level: 1\n", "  level: [\n"), r"controls\.yml:\d+: cannot be read"),

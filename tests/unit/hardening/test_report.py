@@ -19,8 +19,9 @@ FACTS = report.HostFacts("web-1", NOW, audit=True, release="al2023", container=F
 
 def control(name: str) -> Control:
     return Control(
-        name, f"Title of {name}", 1, "low", "Because <b>.", "file", {"path": "/f"}, "files", maps={"soc2": ["CC6.1"]}
-    )
+        name, f"Title of {name}", 1, "low", "Because <b>.", "file", {"path": "/f"}, "files",
+        cis={"al2023": ["5.2.4.8", "5.2.4.9"]}, maps={"soc2": ["CC6.1"]},
+    )  # fmt: skip
 
 
 def result(name: str, status: str, reason: str = "") -> dict[str, Any]:
@@ -105,3 +106,9 @@ def test_the_evidence_has_a_line_for_each_control_and_no_formula() -> None:
     assert len(rows) == 2 * len(STATUSES)
     assert (rows[0]["host"], rows[0]["control"], rows[0]["reason"]) == ("web-1", "a", '\'=HYPERLINK("x")')
     assert rows[-1]["status"] == "changed"
+
+
+def test_every_recommendation_that_a_control_is_part_of_is_named() -> None:
+    row = next(csv.DictReader(io.StringIO(report.evidence_csv([made(STATUSES)]))))
+    assert row["cis"] == "5.2.4.8 5.2.4.9"
+    assert "5.2.4.8, 5.2.4.9" in report.page([made(STATUSES)])
