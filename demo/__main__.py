@@ -26,6 +26,7 @@ def check(demo: Demo) -> list[str]:
         f"images in both regions, not {sorted(r.images)}": len(r.images) == 2,
         "the host from the copy answers": r.dr_host_answered,
         f"the second run changes nothing, not {r.second_run_changed}": r.second_run_changed == 0,
+        f"every control holds, not {r.controls}": r.controls.get("pass", 0) > 0 and not r.controls.get("fail", 0),
         f"at least {MINIMUM_REQUESTS} requests, not {r.requests_total}": r.requests_total >= MINIMUM_REQUESTS,
         f"no failed request, not {r.requests_failed}": r.requests_failed == 0,
         f"no wrong answer, not {r.requests_wrong}": r.requests_wrong == 0,
@@ -54,6 +55,7 @@ def table(demo: Demo) -> Table:
         ("images", ", ".join(f"{region}: {image}" for region, image in r.images.items())),
         ("host from the copy in us-west-2", "answered" if r.dr_host_answered else "did not answer"),
         ("changed by site.yml, first and second run", f"{r.first_run_changed}, {r.second_run_changed}"),
+        ("hardening controls, all hosts", ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in r.controls.items())),
         ("requests during roll and patch", f"{r.requests_total}: {r.requests_failed} failed, {r.requests_wrong} wrong"),
         ("latency p50, p95, max", f"{r.latency_p50_ms} ms, {r.latency_p95_ms} ms, {r.latency_max_ms} ms"),
         ("hosts patched", f"{r.patched_hosts} of {r.hosts}"),
@@ -73,6 +75,7 @@ def run(demo: Demo) -> None:
     demo.launch()
     demo.launch_dr()
     demo.configure()
+    demo.audit()
     demo.start_load()
     try:
         demo.roll()

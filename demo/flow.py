@@ -38,6 +38,8 @@ class Result:
     dr_host_answered: bool = False
     first_run_changed: int = -1
     second_run_changed: int = -1
+    controls: dict[str, int] = field(default_factory=dict)
+    """Hardening controls by result, summed over the hosts."""
     requests_total: int = 0
     requests_failed: int = 0
     requests_wrong: int = 0
@@ -197,6 +199,19 @@ class Demo:
             count = changed(self.play(name, title, "site"))
         self.screen.say(f"{count} changed")
         return count
+
+    def audit(self) -> None:
+        title = "Audit every hardening control on every host"
+        with self.screen.step("audit", title):
+            self.play("audit", title, "audit", hardening_report_dir=str(self.out / "hardening"))
+        report = json.loads((self.out / "hardening" / "fleet.json").read_text())
+        if len(report["hosts"]) != self.result.hosts:
+            raise StepFailedError(f"the audit reached {len(report['hosts'])} of {self.result.hosts} hosts")
+        self.result.controls = report["summary"]
+        held = report["summary"].get("pass", 0)
+        self.screen.say(
+            f"{held} hold, {report['summary'].get('fail', 0)} do not; see {self.out.name}/hardening/fleet.html"
+        )
 
     def roll(self) -> None:
         title = f"Roll release {SECOND} through the fleet under load"

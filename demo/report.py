@@ -28,6 +28,7 @@ TITLES = {
     "dr": "Host from the copy, us-west-2",
     "configure": "site.yml, first run",
     "configure_again": "site.yml, second run",
+    "audit": "Audit the hardening",
     "roll": f"Roll {FIRST} → {SECOND}",
     "patch": "Patch through Systems Manager",
 }
@@ -65,6 +66,10 @@ th { color: var(--muted); font-weight: 600; } code { font-size: 13px; }
 <td>{% if loop.first %}a fleet of {{ r.hosts }} runs from it
 {% elif r.dr_host_answered %}a host from it answered{% else %}no host answered{% endif %}</td></tr>
 {% endfor %}</table></div>
+<h2>Hardening</h2>
+<div class="card"><table><tr>{% for status in r.controls %}<th>{{ status.replace("_", " ") }}</th>{% endfor %}<th>Evidence</th></tr>
+<tr>{% for count in r.controls.values() %}<td>{{ count }}</td>{% endfor %}
+<td><a href="hardening/fleet.html">every control on every host</a></td></tr></table></div>
 <h2>What the update changed</h2>
 <div class="card"><table><tr><th>Host</th><th>Updated</th><th>Restarted</th><th>Rebooted</th></tr>
 {% for host, p in r.patched.items() %}<tr><td><code>{{ host }}</code></td><td>{{ p.updated | join(", ") }}</td>
@@ -162,6 +167,7 @@ def write(out: Path, result: Result, spans: Sequence[tuple[str, float, float]], 
         (result.requests_wrong, "wrong answers", result.requests_wrong == 0),
         (f"{result.latency_p95_ms:.0f} ms", "latency, 95th percentile", True),
         (result.second_run_changed, "changed by the second site.yml", result.second_run_changed == 0),
+        (result.controls.get("fail", 0), "hardening controls that don't hold", not result.controls.get("fail", 0)),
         (f"{result.patched_hosts} of {result.hosts}", "hosts patched", result.patched_hosts == result.hosts),
         (f"{result.seconds['total'] / 60:.1f} min", "from nothing to here", True),
     ]

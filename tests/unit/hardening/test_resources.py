@@ -12,7 +12,6 @@ from plugins.module_utils.hardening.resources.base import NotApplicableError
 from plugins.module_utils.hardening.resources.kernel import with_mount_options
 from plugins.module_utils.hardening.resources.privilege import default_value, pam_entry, with_pam_entry
 from plugins.module_utils.hardening.resources.probes import listeners
-from plugins.module_utils.hardening.resources.sshd import parse, reads_drop_in, with_setting, without_setting
 from plugins.module_utils.hardening.system import HardeningError
 
 from .conftest import Machine
@@ -190,88 +189,6 @@ def test_a_service_in_use_is_left_running(machine: Machine) -> None:
     assert len(differences(machine.host(), "service", state)) == 2
     with pytest.raises(NotApplicableError, match="in use: service httpd"):
         differences(machine.host(in_use={"services": ["httpd.service"]}), "service", state)
-
-
-SSHD_CONFIG = "Include /etc/ssh/sshd_config.d/*.conf\nX11Forwarding yes\n"
-
-
-def sshd(machine: Machine) -> None:
-    """An sshd that reads the drop-ins, then the main file; the first value counts."""
-
-    def effective(argv: list[str], stdin: str | None) -> tuple[int, str]:
-        order = [*machine.system.glob("/etc/ssh/sshd_config.d/*.conf"), "/etc/ssh/sshd_config"]
-        settings = {"port": "22", "x11forwarding": "no", "maxauthtries": "6"}
-        seen = set()
-        for line in [line for path in order for line in (machine.system.read(path) or "").splitlines()]:
-            name, _, value = line.strip().partition(" ")
-            if name.lower() in settings and name.lower() not in seen:
-                seen.add(name.lower())
-                settings[name.lower()] = value
-        return 0, "".join(f"{name} {value}\n" for name, value in settings.items())
-
-    machine.answers["sshd -T"] = effective
-
-
-def test_an_sshd_setting_goes_before_all_others_in_a_drop_in(machine: Machine) -> None:
-    machine.put("/etc/ssh/sshd_config", SSHD_CONFIG)
-    sshd(machine)
-    enforce(machine.host(), "sshd", {"option": "X11Forwarding", "value": "no"})
-    assert machine.text("/etc/ssh/sshd_config.d/00-fleet-hardening.conf") == "X11Forwarding no\n"
-    assert machine.text("/etc/ssh/sshd_config") == SSHD_CONFIG
-
-
-def test_where_sshd_has_no_drop_ins_it_goes_to_the_top_of_the_file(machine: Machine) -> None:
-    machine.put("/etc/ssh/sshd_config", "X11Forwarding yes\nMatch User a\n  X11Forwarding yes\n")
-    sshd(machine)
-    enforce(machine.host(), "sshd", {"option": "X11Forwarding", "value": "no"})
-    assert machine.text("/etc/ssh/sshd_config").splitlines()[:3] == [
-        "# BEGIN fleet hardening",
-        "X11Forwarding no",
-        "# END fleet hardening",
-    ]
-
-
-def test_the_block_at_the_top_is_changed_and_not_doubled() -> None:
-    twice = with_setting(with_setting("Port 22\n", "MaxAuthTries", "4"), "MaxAuthTries", "3")
-    assert twice == "# BEGIN fleet hardening\nMaxAuthTries 3\n# END fleet hardening\nPort 22\n"
-
-
-def test_an_option_whose_last_value_counts_is_silenced_elsewhere() -> None:
-    text = with_setting("MaxStartups 100:30:200\nPort 22\n", "MaxStartups", "10:30:60")
-    assert without_setting(text, "MaxStartups") == (
-        "# BEGIN fleet hardening\nMaxStartups 10:30:60\n# END fleet hardening\n# MaxStartups 100:30:200\nPort 22\n"
-    )
-
-
-def test_an_option_that_this_sshd_does_not_have_is_not_applicable(machine: Machine) -> None:
-    machine.put("/etc/ssh/sshd_config", SSHD_CONFIG)
-    sshd(machine)
-    with pytest.raises(NotApplicableError, match="no option UsePrivilegeSeparation"):
-        differences(machine.host(), "sshd", {"option": "UsePrivilegeSeparation", "value": "sandbox"})
-
-
-def test_a_broken_sshd_configuration_is_told_in_its_own_words(machine: Machine) -> None:
-    machine.answers["sshd -T"] = (255, "/etc/ssh/sshd_config line 3: Bad configuration option: Prot")
-    with pytest.raises(HardeningError, match="line 3: Bad configuration option"):
-        differences(machine.host(), "sshd", {"option": "X11Forwarding", "value": "no"})
-
-
-@pytest.mark.parametrize(
-    ("main", "reads"),
-    [
-        ("Include /etc/ssh/sshd_config.d/*.conf\n", True),
-        ("  include sshd_config.d/*.conf\n", True),
-        ("#Include /etc/ssh/sshd_config.d/*.conf\n", False),
-        ("Match User a\n  Include /etc/ssh/sshd_config.d/*.conf\n", False),
-        ("Port 22\n", False),
-    ],
-)
-def test_drop_ins_are_used_only_where_sshd_reads_them(main: str, reads: bool) -> None:
-    assert reads_drop_in(main) is reads
-
-
-def test_repeated_options_of_sshd_are_joined() -> None:
-    assert parse("Port 22\nport 2222\nusepam yes\n") == {"port": "22 2222", "usepam": "yes"}
 
 
 @pytest.mark.parametrize(

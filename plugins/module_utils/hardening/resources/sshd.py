@@ -22,6 +22,7 @@ MAIN = "/etc/ssh/sshd_config"
 DROP_IN_DIRECTORY = "/etc/ssh/sshd_config.d"
 DROP_IN = DROP_IN_DIRECTORY + "/00-fleet-hardening.conf"
 LAST_WINS = ("fingerprinthash", "maxstartups")
+INCLUDE = re.compile(r"(?im)^\s*include\s+(.*\s)?(/etc/ssh/)?sshd_config\.d/\*\.conf")
 BEGIN, END = "# BEGIN fleet hardening", "# END fleet hardening"
 
 
@@ -29,7 +30,8 @@ class SshdSetting(Resource):
     """The value that sshd uses for a connection that no Match block catches.
 
     sshd takes the first value it reads: ours go into the first drop-in file, or into a block at the top where drop-ins are not read (Amazon
-    Linux 2's OpenSSH 7.4 has no Include). Of LAST_WINS it takes the last: there others' lines become comments.
+    Linux 2's OpenSSH 7.4 has no Include). Others' lines that it would take instead become comments: those it reads before ours, and all
+    of LAST_WINS.
     """
 
     name = "sshd"
@@ -64,12 +66,12 @@ class SshdSetting(Resource):
             host.system.write(DROP_IN, put(host.system.read(DROP_IN) or "", option, value, separator=" "), 0o600)
         else:
             host.system.write(MAIN, with_setting(main, option, value))
-        if option.lower() in LAST_WINS:
-            for path in [MAIN] + [path for path in host.system.glob(DROP_IN_DIRECTORY + "/*.conf") if path != DROP_IN]:
-                content = host.system.read(path) or ""
-                quiet = without_setting(content, option)
-                if quiet != content:
-                    host.system.write(path, quiet)
+        for path in [MAIN] + [path for path in host.system.glob(DROP_IN_DIRECTORY + "/*.conf") if path != DROP_IN]:
+            content = host.system.read(path) or ""
+            before = len(content) if option.lower() in LAST_WINS else read_before_ours(path, content)
+            quiet = without_setting(content[:before], option) + content[before:]
+            if quiet != content:
+                host.system.write(path, quiet)
         host.system.forget("sshd")
 
 
@@ -108,7 +110,18 @@ def reads_drop_in(main):
     # type: (str) -> bool
     """Whether sshd_config includes the directory of drop-ins before its first Match block."""
     before_match = re.split(r"(?im)^\s*match\s", main)[0]
-    return re.search(r"(?im)^\s*include\s+(.*\s)?(/etc/ssh/)?sshd_config\.d/\*\.conf", before_match) is not None
+    return INCLUDE.search(before_match) is not None
+
+
+def read_before_ours(path, content):
+    # type: (str, str) -> int
+    """How many characters of the file sshd reads before our drop-in: sshd_config up to its Include, drop-ins with an earlier name."""
+    first_match = re.search(r"(?im)^\s*match\s", content)
+    end = first_match.start() if first_match else len(content)
+    if path == MAIN:
+        include = INCLUDE.search(content)
+        return min(end, include.start()) if include else 0
+    return end if path < DROP_IN else 0
 
 
 def with_setting(main, option, value):
