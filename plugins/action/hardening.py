@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import functools
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,17 @@ from ..plugin_utils.hardening.register import Control, RegisterError, load
 REGISTER = Path(__file__).resolve().parents[2] / "controls"
 OWN = ("level", "exceptions", "overrides", "register_directories", "report_directory")
 PASSED_ON = ("in_use", "audit_fails")
+
+
+@functools.cache
+def own_register() -> list[Control]:
+    """The collection's own register."""
+    return load([REGISTER])
+
+
+with contextlib.suppress(RegisterError):  # said when a task needs it
+    # Read once in Ansible's main process: the workers that it forks, one for each host, have it then.
+    own_register()
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -72,8 +85,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return "no new connection came through it in time" if done["rc"] != 0 else None
 
     def _choose(self, arguments: dict[str, Any]) -> tuple[list[Control], list[selection.Exemption]]:
-        directories = [REGISTER, *(Path(path) for path in arguments.get("register_directories") or [])]
-        controls = load(directories)
+        more = [Path(path) for path in arguments.get("register_directories") or []]
+        controls = load([REGISTER, *more]) if more else own_register()
         selection.check_in_use(arguments.get("in_use") or {})
         selection.check_overrides(arguments.get("overrides") or {}, controls)
         known = {control.id for control in controls}

@@ -11,7 +11,8 @@ module: hardening_report
 short_description: Write the fleet's hardening report
 version_added: 0.1.0
 description:
-  - Joins the reports that M(ecommerce.fleet.hardening) wrote for each host into C(fleet.html), C(fleet.json) and C(fleet.xml) (JUnit).
+  - Joins the reports that M(ecommerce.fleet.hardening) wrote for each host into C(fleet.html), C(fleet.json), C(fleet.csv) and
+    C(fleet.xml) (JUnit).
   - Runs on the control node; no host is contacted. Use it with C(run_once).
 options:
   directory:
@@ -19,7 +20,7 @@ options:
     type: path
     required: true
   hosts:
-    description: Names of the hosts to report on. Those without a report are left out.
+    description: Names of the hosts to report on. Those without a report of the last hour are named as not reached.
     type: list
     elements: str
     required: true
@@ -46,6 +47,11 @@ page:
   type: str
 hosts:
   description: Names of the hosts in the report.
+  returned: success
+  type: list
+  elements: str
+missing:
+  description: Names of the hosts that were not reached.
   returned: success
   type: list
   elements: str

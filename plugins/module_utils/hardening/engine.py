@@ -101,6 +101,8 @@ def evidence(found, differences):
     """What was found, what differs first, each with what is wanted."""
     if found is None:
         return []
+    if not found.values and not differences:
+        return ["nothing of the kind was found"]
     lines = ["%s: %s (wanted: %s)" % (what, value, wanted) for what, wanted, value in differences]
     wrong = {what for what, _wanted, _value in differences}
     for what, value in sorted(found.values.items()):

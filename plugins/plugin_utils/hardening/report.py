@@ -6,6 +6,7 @@ import csv
 import datetime
 import io
 import json
+import math
 import os
 import tempfile
 from collections import Counter
@@ -15,12 +16,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import jinja2
-
+from .page import page
 from .register import Control
 from .selection import Exemption
 
-TEMPLATES = Path(__file__).with_name("templates")
 GOOD = ("pass", "changed")
 OPEN = ("fail",)
 
@@ -59,12 +58,11 @@ def host_report(
         result = by_id[control.id]
         entries.append({**known, **result, "since": _since_when(result, old.get(control.id), before, when)})
     summary = Counter(entry["status"] for entry in entries)
-    decided = sum(summary[status] for status in (*GOOD, *OPEN))
     return {
         **asdict(facts),
         "when": when,
         "summary": dict(summary),
-        "score": round(100 * sum(summary[status] for status in GOOD) / decided, 1) if decided else 100.0,
+        "score": score(summary),
         "exceptions": [
             {**asdict(item), "expires": item.expires.isoformat(), "days_left": item.days_left(facts.when.date())}
             for item in exempt
@@ -72,6 +70,12 @@ def host_report(
         "controls": entries,
         "since": since(before, entries),
     }
+
+
+def score(summary: Counter[str]) -> float:
+    """Percent of the controls that apply and were decided that hold, rounded down: one that does not is never 100."""
+    decided = sum(summary[status] for status in (*GOOD, *OPEN))
+    return math.floor(1000 * sum(summary[status] for status in GOOD) / decided) / 10 if decided else 100.0
 
 
 def since(before: dict[str, Any] | None, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -124,27 +128,28 @@ def write_host(folder: Path, report: dict[str, Any]) -> None:
     _write(folder / f"{report['host']}.json", json.dumps(report, indent=1, default=str) + "\n")
     _write(folder / f"{report['host']}.xml", junit([report]))
     _write(folder / f"{report['host']}.csv", evidence_csv([report]))
-    _write(folder / f"{report['host']}.html", page([report]))
+    _write(folder / f"{report['host']}.html", page([report], Counter(report["summary"]), report["score"]))
 
 
-def write_fleet(folder: Path, reports: Sequence[dict[str, Any]]) -> None:
-    """Write ``fleet.json``, ``fleet.xml``, ``fleet.csv`` and ``fleet.html`` from the hosts' reports."""
+def write_fleet(folder: Path, reports: Sequence[dict[str, Any]], missing: Sequence[str] = ()) -> None:
+    """Write ``fleet.json``, ``fleet.xml``, ``fleet.csv`` and ``fleet.html`` from the hosts' reports. ``missing``: hosts without one."""
     summary: Counter[str] = Counter()
     for report in reports:
         summary.update(report["summary"])
     hosts = [{k: v for k, v in report.items() if k != "controls"} for report in reports]
     failing = Counter(entry["id"] for report in reports for entry in report["controls"] if entry["status"] in OPEN)
-    _write(
-        folder / "fleet.json",
-        json.dumps({"summary": dict(summary), "failing": dict(failing), "hosts": hosts}, indent=1) + "\n",
-    )
-    _write(folder / "fleet.xml", junit(reports))
+    fleet = {"summary": dict(summary), "failing": dict(failing), "missing": list(missing), "hosts": hosts}
+    _write(folder / "fleet.json", json.dumps(fleet, indent=1) + "\n")
+    _write(folder / "fleet.xml", junit(reports, missing))
     _write(folder / "fleet.csv", evidence_csv(reports))
-    _write(folder / "fleet.html", page(reports))
+    _write(folder / "fleet.html", page(reports, summary, score(summary), missing))
 
 
-def junit(reports: Sequence[dict[str, Any]]) -> str:
-    """JUnit: a suite per host, a case per control; what does not apply and what is excepted is skipped with its reason."""
+def junit(reports: Sequence[dict[str, Any]], missing: Sequence[str] = ()) -> str:
+    """JUnit: a suite per host, a case per control; what does not apply and what is excepted is skipped with its reason.
+
+    A host without a report is a suite with an error.
+    """
     root = ElementTree.Element("testsuites")
     for report in reports:
         summary = report["summary"]
@@ -165,6 +170,12 @@ def junit(reports: Sequence[dict[str, Any]]) -> str:
                 failure.text = "\n".join([entry["title"], *entry["evidence"]])
             elif entry["status"] not in GOOD:
                 ElementTree.SubElement(case, "skipped", message=f"{entry['status']}: {entry['reason']}")
+    for host in missing:
+        suite = ElementTree.SubElement(
+            root, "testsuite", name=f"hardening.{host}", tests="1", failures="0", errors="1", skipped="0"
+        )
+        case = ElementTree.SubElement(suite, "testcase", classname=host, name="reached")
+        ElementTree.SubElement(case, "error", message="the host was not reached: this run has no report of it")
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -199,23 +210,6 @@ def evidence_csv(reports: Sequence[dict[str, Any]]) -> str:
 def _inert(text: str) -> str:
     """A text that a spreadsheet does not take for a formula: what was found on a host may have been put there for that."""
     return "'" + text if text.startswith(("=", "+", "-", "@")) else text
-
-
-def page(reports: Sequence[dict[str, Any]]) -> str:
-    """The HTML page: everything in one file, no address of anywhere else in it."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    summary: Counter[str] = Counter()
-    for report in reports:
-        summary.update(report["summary"])
-    decided = sum(summary[status] for status in (*GOOD, *OPEN))
-    return environment.get_template("report.html.j2").render(
-        reports=reports,
-        summary=summary,
-        score=round(100 * sum(summary[status] for status in GOOD) / decided, 1) if decided else 100.0,
-        sections=sorted({entry["section"] for report in reports for entry in report["controls"]}),
-    )
 
 
 def _write(path: Path, text: str) -> None:

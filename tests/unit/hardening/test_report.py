@@ -5,11 +5,13 @@ import datetime
 import io
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from plugins.plugin_utils.hardening import report
+from plugins.action.hardening_report import current
+from plugins.plugin_utils.hardening import page, report
 from plugins.plugin_utils.hardening.register import Control
 from plugins.plugin_utils.hardening.selection import Exemption
 
@@ -38,7 +40,8 @@ STATUSES = {"a": "pass", "b": "fail", "c": "not_applicable", "d": "excepted", "e
 
 
 def test_the_score_counts_only_what_applies_and_was_decided() -> None:
-    assert made(STATUSES)["score"] == 66.7
+    assert made(STATUSES)["score"] == 66.6
+    assert report.score(Counter({"pass": 9999, "fail": 1})) < 100
 
 
 def test_what_changed_since_the_last_run_is_told() -> None:
@@ -60,11 +63,52 @@ def test_junit_has_a_case_for_each_control() -> None:
     assert [case.get("name") for case in suite if case.find("failure") is not None] == ["b"]
 
 
+def shown(*reports: dict[str, Any], missing: tuple[str, ...] = ()) -> str:
+    return page.page(reports, Counter(reports[0]["summary"]), 50.0, missing)
+
+
 def test_the_page_is_self_contained_and_escapes_what_was_found() -> None:
-    page = report.page([made(STATUSES)])
-    assert not re.search(r"(src|href)=|@import|url\(|https?://", page)
-    assert "b &lt;evidence&gt;" in page
-    assert "<evidence>" not in page
+    html = shown(made(STATUSES))
+    assert not re.search(r"src=|@import|url\(|https?://", html)
+    assert set(re.findall(r'href="([^"]*)"', shown(made(STATUSES), missing=("web-9",)))) == {"web-1.html"}
+    assert "<evidence>" not in html
+    assert "b &lt;evidence&gt;" in html
+    assert "Because &lt;b&gt;." in html
+    assert "30</td>" in html, "days left of the exception"
+
+
+def test_a_fleets_page_has_a_control_once_for_the_hosts_that_agree_on_it() -> None:
+    two = {**made({"a": "fail", "b": "pass"}), "host": "web-2"}
+    rows = page.rows([made({"a": "pass", "b": "pass"}), two])
+    assert [(row["id"], row["status"], row["hosts"]) for row in rows] == [
+        ("a", "fail", ["web-2"]),
+        ("a", "pass", ["web-1"]),
+        ("b", "pass", ["web-1", "web-2"]),
+    ]
+    many = [{**made({"a": "pass"}), "host": f"web-{number}"} for number in range(500)]
+    assert len(shown(*many)) < len(shown(many[0])) + 500 * 300, "hosts are counted, not listed in every row"
+
+
+def test_a_change_since_the_last_run_is_told_once_with_its_hosts() -> None:
+    before = made({"a": "pass"})
+    one = made({"a": "fail"}, before)
+    (change,) = page.changes([one, {**one, "host": "web-2"}])
+    assert (change["id"], change["before"], change["now"], change["hosts"]) == ("a", "pass", "fail", ["web-1", "web-2"])
+    assert "There was none: this is the first." in shown(before)
+    assert "Nothing is different." in shown(made({"a": "pass"}, before))
+
+
+def test_a_host_that_was_not_reached_is_named_and_an_error_in_junit() -> None:
+    assert "href" not in shown(made(STATUSES))
+    assert "Not reached, so nothing is known of: web-9" in shown(made(STATUSES), missing=("web-9",))
+    suite = ElementTree.fromstring(report.junit([made(STATUSES)], ["web-9"]))[1]  # noqa: S314 - our own
+    assert (suite.get("name"), suite.get("errors")) == ("hardening.web-9", "1")
+
+
+def test_a_report_of_an_earlier_run_does_not_pass_for_one_of_this() -> None:
+    old = {"host": "web-2", "when": (NOW - datetime.timedelta(days=1)).isoformat()}
+    new = {"host": "web-1", "when": NOW.isoformat()}
+    assert current([new, old], NOW + datetime.timedelta(minutes=1)) == ([new], ["web-2"])
 
 
 def test_host_and_fleet_reports_are_written_and_read_back(tmp_path: Path) -> None:
