@@ -17,10 +17,17 @@ from tests.benchmarks.result import Figure, Result
 HOSTS = 1
 RUNS = 3
 MANY = 20
-OURS: dict[str, Any] = {"gather_facts": False, "tasks": [{"ecommerce.fleet.hardening": {"level": 2}}]}
+IN_USE = {"services": ["amazon-cloudwatch-agent"]}
+OURS: dict[str, Any] = {"gather_facts": False, "tasks": [{"ecommerce.fleet.hardening": {"level": 2, "in_use": IN_USE}}]}
 PACKAGES: dict[str, Any] = {
     "gather_facts": False,
-    "tasks": [{"ansible.builtin.package": {"name": ["chrony", "sudo", "libpwquality", "nftables", "audit", "aide"]}}],
+    "tasks": [
+        {
+            "ansible.builtin.package": {
+                "name": ["chrony", "sudo", "libpwquality", "nftables", "audit", "aide", "rsyslog"]
+            }
+        }
+    ],
 }
 
 
@@ -80,7 +87,10 @@ def peer_tasks() -> list[dict[str, Any]]:
 def figures(hosts: Hosts, audit: float) -> tuple[Figure, ...]:
     """What else is measured, on hosts that were not hardened before. ``audit``: seconds of one host's audit."""
     folder = hosts.lab.folder / "reports"
-    enforce = {**OURS, "tasks": [{"ecommerce.fleet.hardening": {"level": 2, "report_directory": str(folder)}}]}
+    enforce = {
+        **OURS,
+        "tasks": [{"ecommerce.fleet.hardening": {"level": 2, "in_use": IN_USE, "report_directory": str(folder)}}],
+    }
     with hosts.lab.hosts(1) as fresh:
         fresh.play(PACKAGES)
         first, second = fresh.play(enforce), fresh.play(enforce)

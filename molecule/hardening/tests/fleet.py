@@ -45,9 +45,9 @@ def address(name: str) -> str:
     return str(machine(name).backend.ansible_runner.get_variables(name)["ansible_host"])
 
 
-def fresh_login(name: str, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+def fresh_login(name: str, command: str, *options: str, user: str = "ec2-user") -> subprocess.CompletedProcess[str]:
     """A connection of its own, not the one that Ansible keeps open."""
     words = [word for option in ("ControlPath=none", "BatchMode=yes", f"UserKnownHostsFile={EPHEMERAL}/known_hosts", *options)
              for word in ("-o", option)]  # fmt: skip
-    argv = ["ssh", *words, "-i", os.environ["LAB_SSH_KEY"], f"ec2-user@{address(name)}", command]
+    argv = ["ssh", *words, "-i", os.environ["LAB_SSH_KEY"], f"{user}@{address(name)}", command]
     return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from fleet import EPHEMERAL, HOSTS, address, fresh_login, machine
@@ -13,6 +15,8 @@ from fleet import EPHEMERAL, HOSTS, address, fresh_login, machine
 from plugins.plugin_utils.hardening.register import load
 
 REGISTER = Path(__file__).parents[3] / "controls"
+
+LOG_HOST = urlsplit(os.environ["AWS_ENDPOINT_URL"]).hostname
 
 names = pytest.mark.parametrize("name", HOSTS)
 
@@ -85,10 +89,56 @@ def test_a_login_shell_writes_private_files_and_times_out(host):
     assert host.check_output("su - ec2-user -c 'umask; echo $TMOUT'").split() == ["0027", "900"]
 
 
-def test_only_wheel_may_use_su(host):
-    host.check_output("id outsider >/dev/null 2>&1 || useradd -M -s /bin/bash outsider")
-    assert host.run("runuser -u outsider -- sh -c 'echo | su - root -c true'").rc != 0
-    host.check_output("userdel outsider")
+def test_nobody_may_use_su_but_a_member_of_its_empty_group(host):
+    su = "runuser -u ec2-user -- sh -c 'echo right | su target -c id\\ -un'"
+    host.check_output("useradd -M -d / -s /bin/bash -p $(openssl passwd -6 right) target")
+    try:
+        assert host.run(su).rc != 0
+        host.check_output("usermod -a -G sugroup ec2-user")
+        assert host.check_output(su) == "target"
+    finally:
+        host.check_output("gpasswd -d ec2-user sugroup; userdel target")
+
+
+@names
+def test_an_account_that_appears_later_is_no_way_in(name):
+    host = machine(name)
+    host.check_output(
+        "useradd -m -s /bin/bash later && cp -r /home/ec2-user/.ssh /home/later/ && chown -R later: /home/later"
+    )
+    try:
+        assert fresh_login(name, "true", user="later").returncode == 255
+        assert "User later from " in host.check_output("journalctl -t sshd --since=-1m | grep AllowUsers")
+        assert fresh_login(name, "true").returncode == 0
+    finally:
+        host.check_output("userdel -r later")
+
+
+@names
+def test_what_is_logged_reaches_the_log_host(name):
+    """rsyslog tries again every half a minute; what was logged before somebody listened waits in its queue."""
+    words = f"hardening-{name}-{time.monotonic_ns()}"
+    machine(name).check_output(f"logger -p authpriv.notice {words}")
+    with socket.create_server((LOG_HOST, 5514)) as server:
+        server.settimeout(60)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            connection, (client, _port) = server.accept()
+            with connection:
+                connection.settimeout(5)
+                if client == address(name) and words in _until_silent(connection):
+                    return
+    raise AssertionError(f"{words} did not arrive")
+
+
+def _until_silent(connection: socket.socket) -> str:
+    received = b""
+    try:
+        while data := connection.recv(65536):
+            received += data
+    except TimeoutError:
+        pass
+    return received.decode(errors="replace")
 
 
 def test_the_journal_runs_and_keeps_its_history(host):

@@ -38,7 +38,6 @@ ACCEPTED_BY_LYNIS = {
     "FILE-6310": "partitions are laid out with the image, not on a running host",
     "NETW-3200": "it knows only `install … /bin/true`; ours is /bin/false, so that loading fails visibly",
     "SSH-7408": "the port: another one hides nothing from a scanner",
-    "LOGG-2154": "logs leave the host by the CloudWatch agent, which it does not know",
     "ACCT-9622": "process accounting: auditd's rules record what is run",
     "ACCT-9626": "sysstat: the CloudWatch agent measures",
     "ACCT-9628": "auditd can't run in a container",

@@ -116,6 +116,7 @@ def evidence(found, differences):
 def evaluate(controls, host, enforce, excepted):
     # type: (List[Dict[str, Any]], Host, bool, Dict[str, str]) -> List[Dict[str, Any]]
     """A result for each control, in order. ``excepted``: id -> why the control is not enforced."""
+    host.enforcing = enforce
     evaluations = [Evaluation(for_release(control, host.release)) for control in controls]
     units = [n for e in evaluations if e.control["type"] == "service" for n in listed(e.state["name"])]
     show_units(host, sorted(set(units)))

@@ -29,6 +29,8 @@ class Host(object):
         self.container = read_container(system) if container is None else container
         self.after = []  # type: List[Tuple[str, str]]
         """Units to restart or reload once everything is written: (verb, unit)."""
+        self.enforcing = False
+        """Whether what does not hold is changed, by the run that other roles may come after."""
         self.unproven = False
         """Whether a packet filter was loaded that the host undoes by itself unless somebody outside gets in and confirms it."""
 

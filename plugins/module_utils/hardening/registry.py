@@ -2,7 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
-from .resources.accounts import AccountList, PasswordAging, SystemAccounts
+from .resources.accounts import AccountList, EmptyGroup, PasswordAging, SystemAccounts
 from .resources.audit import AuditRule
 from .resources.boot import BootArgument, CryptoPolicy
 from .resources.files import File, Lines, Setting
@@ -10,8 +10,9 @@ from .resources.firewall import Firewall
 from .resources.kernel import KernelModule, Mount, Sysctl
 from .resources.privilege import PamRule, SudoDefault, SudoRules
 from .resources.probes import Probe
+from .resources.shipping import LogShipping, RsyslogForward
 from .resources.software import Package, Service
-from .resources.sshd import SshdSetting
+from .resources.sshd import SshdSetting, SshdUsers
 from .resources.walk import FileWalk
 
 __metaclass__ = type
@@ -23,8 +24,8 @@ if MYPY:
     from .resources.base import Resource  # noqa: F401
 
 _ALL = (
-    AccountList(), AuditRule(), BootArgument(), CryptoPolicy(), File(), FileWalk(), Firewall(), KernelModule(), Lines(), Mount(),
-    Package(), PamRule(), PasswordAging(), Probe(), Service(), Setting(),
-    SshdSetting(), SudoDefault(), SudoRules(), Sysctl(), SystemAccounts(),
+    AccountList(), AuditRule(), BootArgument(), CryptoPolicy(), EmptyGroup(), File(), FileWalk(), Firewall(), KernelModule(), Lines(),
+    LogShipping(), Mount(), Package(), PamRule(), PasswordAging(), Probe(), RsyslogForward(), Service(), Setting(),
+    SshdSetting(), SshdUsers(), SudoDefault(), SudoRules(), Sysctl(), SystemAccounts(),
 )  # fmt: skip
 TYPES = {resource.name: resource for resource in _ALL}  # type: Dict[str, Resource]

@@ -238,6 +238,7 @@ def _check_names(kind: str, state: dict[str, Any]) -> list[tuple[Place, str]]:
         ("system_account", "want"): ("shell", "locked"),
         ("file_walk", "check"): WALKS,
         ("firewall", "want"): PARTS,
+        ("rsyslog_forward", "protocol"): ("tcp", "udp"),
     }
     return [
         problem

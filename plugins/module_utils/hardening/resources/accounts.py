@@ -88,6 +88,36 @@ class SystemAccounts(Resource):
             )
 
 
+class EmptyGroup(Resource):
+    """The group ``group`` exists and nobody is in it: what is allowed to its members is allowed to nobody."""
+
+    name = "empty_group"
+    guard = "accounts"
+    fields = {"group": "text!"}
+
+    def read(self, host, state):
+        # type: (Host, Dict[str, Any]) -> Found
+        rows = [row for row in groups(host.system.read("/etc/group") or "") if row["name"] == state["group"]]
+        if not rows:
+            return Found({"group " + state["group"]: None})
+        people = [name for name in rows[0]["members"].split(",") if name]
+        people += [a["name"] for a in passwd(host) if a["gid"] == rows[0]["gid"] and a["name"] not in people]
+        return Found({"group " + state["group"]: ", ".join(people) or "empty"})
+
+    def diff(self, state, found):
+        # type: (Dict[str, Any], Found) -> List[Difference]
+        return [difference(what, "empty", value) for what, value in found.values.items() if value != "empty"]
+
+    def apply(self, host, state, found):
+        # type: (Host, Dict[str, Any], Found) -> None
+        members = found.values["group " + state["group"]]
+        if members is None:
+            return change_account(host, ["groupadd", "-r", state["group"]])
+        for user in members.split(", "):
+            change_account(host, ["gpasswd", "-d", user, state["group"]])
+        return None
+
+
 class AccountList(Resource):
     """What must hold for the lists of accounts and groups. Only what has one safe answer is changed; the rest needs a person."""
 
@@ -269,7 +299,32 @@ def _secondary_roots(host):
     return ["group %s has gid 0" % row["name"] for row in rows if row["gid"] == "0" and row["name"] != "root"]
 
 
+def _root_password(host):
+    # type: (Host) -> List[str]
+    """root has a hash or is locked (CIS asks for a password; a host without a console that takes one is better off without)."""
+    fields = [row[1] for row in shadow(host) if row[0] == "root"]
+    return [
+        "root has neither a password nor a lock"
+        for field in fields
+        if not has_password(field) and field[:1] not in ("!", "*")
+    ]
+
+
+def login_users(host):
+    # type: (Host) -> List[str]
+    """Who may have to log in: users with a shell that the playbook declared in use, and whoever else has keys of their own."""
+    people = [a for a in passwd(host) if int(a["uid"]) > 0 and a["shell"] not in NO_LOGIN]
+    return [a["name"] for a in people if host.uses("users", a["name"]) or _has_keys(host, a["home"])]
+
+
+def _has_keys(host, home):
+    # type: (Host, str) -> bool
+    lines = (host.system.read(home + "/.ssh/authorized_keys") or "").splitlines()
+    return any(line.strip() and not line.lstrip().startswith("#") for line in lines)
+
+
 CHECKS = {
+    "root_password": _root_password,
     "duplicate_uids": _duplicates("passwd", "uid"),
     "duplicate_users": _duplicates("passwd", "name"),
     "duplicate_gids": _duplicates("group", "gid"),

@@ -20,6 +20,7 @@ if MYPY:
     from ..host import Host  # noqa: F401
 
 METADATA = ("169.254.169.254", 80)
+MAIL_PORTS = (25, 465, 587)
 
 
 class Probe(Resource):
@@ -109,6 +110,16 @@ def listeners(table):
     return [(address, int(port, 16)) for address, port in local]
 
 
+def _mail_is_local(host):
+    # type: (Host) -> List[str]
+    """No mail server takes mail from the network."""
+    return [
+        "TCP port %d takes mail from the network" % port
+        for port in open_ports(host)
+        if port in MAIL_PORTS and not host.uses("ports", port)
+    ]
+
+
 def _is_loopback(address):
     # type: (str) -> bool
     if len(address) == 8:
@@ -169,6 +180,7 @@ PROBES = {
     "imds_needs_token": _imds_needs_token,
     "root_path": _root_path,
     "listening": _listening,
+    "mail_is_local": _mail_is_local,
     "home_files": _home_files,
     "unsigned_repositories": _unsigned_repositories,
     "signing_keys": _signing_keys,

@@ -58,7 +58,7 @@ class Service(Resource):
         for name in listed(state["name"]):
             if not state["running"] and host.uses("services", name):
                 raise NotApplicableError("in use: service %s was declared by the playbook" % name)
-            unit = _unit(host, name)
+            unit = unit_properties(host, name)
             values[name + " enabled"] = text(
                 unit["UnitFileState"] in ("enabled", "enabled-runtime", "static", "alias", "indirect")
             )
@@ -94,7 +94,7 @@ class Service(Resource):
             host.system.forget("unit " + without_suffix(name))
 
 
-def _unit(host, name):
+def unit_properties(host, name):
     # type: (Host, str) -> Dict[str, str]
     """The PROPERTIES of a unit."""
 

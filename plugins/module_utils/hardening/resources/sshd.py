@@ -2,11 +2,13 @@
 
 from __future__ import absolute_import, division, print_function
 
+import fnmatch
 import re
 
 from ..compare import accepted, difference, text, wanted_text
 from ..system import HardeningError
 from ..textfile import put, without_block
+from .accounts import login_users
 from .base import Found, NotApplicableError, Resource
 
 __metaclass__ = type
@@ -60,12 +62,8 @@ class SshdSetting(Resource):
 
     def apply(self, host, state, found):
         # type: (Host, Dict[str, Any], Found) -> None
-        main = host.system.read(MAIN) or ""
-        option, value = next(iter(found.values)), text(state["value"])
-        if reads_drop_in(main):
-            host.system.write(DROP_IN, put(host.system.read(DROP_IN) or "", option, value, separator=" "), 0o600)
-        else:
-            host.system.write(MAIN, with_setting(main, option, value))
+        option = next(iter(found.values))
+        set_option(host, option, text(state["value"]))
         for path in [MAIN] + [path for path in host.system.glob(DROP_IN_DIRECTORY + "/*.conf") if path != DROP_IN]:
             content = host.system.read(path) or ""
             before = len(content) if option.lower() in LAST_WINS else read_before_ours(path, content)
@@ -73,6 +71,65 @@ class SshdSetting(Resource):
             if quiet != content:
                 host.system.write(path, quiet)
         host.system.forget("sshd")
+
+
+class SshdUsers(Resource):
+    """AllowUsers: who may log in at all. Set to those who do today, so that nobody is cut: declared in use, or with keys of their own.
+
+    A limit that somebody has set already, by users or groups, is kept; only users declared in use are added to it.
+    """
+
+    name = "sshd_users"
+    guard = "sshd"
+
+    def read(self, host, state):
+        # type: (Host, Dict[str, Any]) -> Found
+        if names_from_directory(host):
+            raise NotApplicableError("accounts come from a directory: who logs in is not known here")
+        settings = effective(host)
+        if settings.get("allowgroups"):
+            return Found({"AllowGroups": settings["allowgroups"]})
+        allowed = settings.get("allowusers", "").split()
+        patterns = [entry.split("@")[0] for entry in allowed]
+        wanted = [user for user in login_users(host) if not allowed or host.uses("users", user)]
+        if not allowed and not wanted:
+            raise NotApplicableError("nobody logs in by SSH")
+        missing = [user for user in wanted if not any(fnmatch.fnmatch(user, pattern) for pattern in patterns)]
+        values = {"AllowUsers": " ".join(allowed) or None}  # type: Dict[str, Any]
+        if missing:
+            values["not allowed"] = " ".join(missing)
+        return Found(values)
+
+    def diff(self, state, found):
+        # type: (Dict[str, Any], Found) -> List[Difference]
+        missing = found.values.get("not allowed")
+        return [difference("AllowUsers", "with " + missing, found.values["AllowUsers"])] if missing else []
+
+    def apply(self, host, state, found):
+        # type: (Host, Dict[str, Any], Found) -> None
+        names = (found.values["AllowUsers"] or "").split() + found.values["not allowed"].split()
+        set_option(host, "AllowUsers", " ".join(sorted(set(names))))
+        host.system.forget("sshd")
+
+
+def set_option(host, option, value):
+    # type: (Host, str, str) -> None
+    """Write the option to the place that sshd reads first."""
+    main = host.system.read(MAIN) or ""
+    if reads_drop_in(main):
+        host.system.write(DROP_IN, put(host.system.read(DROP_IN) or "", option, value, separator=" "), 0o600)
+    else:
+        host.system.write(MAIN, with_setting(main, option, value))
+
+
+def names_from_directory(host):
+    # type: (Host) -> bool
+    """Whether accounts come from LDAP, NIS, Active Directory or SSSD as well as from /etc/passwd."""
+    sources = re.findall(r"(?m)^passwd:(.*)$", host.system.read("/etc/nsswitch.conf") or "")
+    words = " ".join(sources).split()
+    return any(word in ("ldap", "nis", "winbind") for word in words) or (
+        "sss" in words and host.system.exists("/etc/sssd/sssd.conf")
+    )
 
 
 def effective(host, user=None):
