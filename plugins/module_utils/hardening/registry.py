@@ -3,11 +3,12 @@
 from __future__ import absolute_import, division, print_function
 
 from .resources.accounts import AccountList, EmptyGroup, PasswordAging, SystemAccounts
-from .resources.audit import AuditRule
+from .resources.audit import AuditCompiled, AuditRule
 from .resources.boot import BootArgument, CryptoPolicy
 from .resources.files import File, Lines, Setting
 from .resources.firewall import Firewall
 from .resources.kernel import KernelModule, Mount, Sysctl
+from .resources.partitions import Partition
 from .resources.privilege import PamRule, SudoDefault, SudoRules
 from .resources.probes import Probe
 from .resources.shipping import LogShipping, RsyslogForward
@@ -24,8 +25,8 @@ if MYPY:
     from .resources.base import Resource  # noqa: F401
 
 _ALL = (
-    AccountList(), AuditRule(), BootArgument(), CryptoPolicy(), EmptyGroup(), File(), FileWalk(), Firewall(), KernelModule(), Lines(),
-    LogShipping(), Mount(), Package(), PamRule(), PasswordAging(), Probe(), RsyslogForward(), Service(), Setting(),
-    SshdSetting(), SshdUsers(), SudoDefault(), SudoRules(), Sysctl(), SystemAccounts(),
+    AccountList(), AuditCompiled(), AuditRule(), BootArgument(), CryptoPolicy(), EmptyGroup(), File(), FileWalk(), Firewall(),
+    KernelModule(), Lines(), LogShipping(), Mount(), Package(), PamRule(), Partition(), PasswordAging(), Probe(),
+    RsyslogForward(), Service(), Setting(), SshdSetting(), SshdUsers(), SudoDefault(), SudoRules(), Sysctl(), SystemAccounts(),
 )  # fmt: skip
 TYPES = {resource.name: resource for resource in _ALL}  # type: Dict[str, Resource]

@@ -9,6 +9,7 @@ from ..compare import difference
 from ..system import HardeningError
 from ..textfile import without_comments
 from .base import Found, NotApplicableError, Resource, listed
+from .walk import set_id_programs
 
 __metaclass__ = type
 
@@ -21,14 +22,20 @@ if MYPY:
 
 RULES = "/etc/audit/rules.d/50-fleet-hardening.rules"
 RULES_PATTERN = "/etc/audit/rules.d/*.rules"
+COMPILED = "/etc/audit/audit.rules"
+SET_ID = "{set-id}"
+"""In a rule: one rule for each such program of this host."""
 UNSET = ("unset", "-1", "4294967295")
 """Three names of the login id of a process that nobody has logged in for."""
-NOT_ON_ARM = ("open", "creat", "chmod", "chown", "lchown", "unlink", "rename")
+NOT_ON_ARM = ("open", "creat", "chmod", "chown", "lchown", "unlink", "rename", "create_module", "query_module")
 LOCKED = "the rules are locked until the next boot"
 
 
 class AuditRule(Resource):
-    """Rules (as auditctl takes them) that must be in a file of rules.d and loaded. A program that is not installed needs no rule."""
+    """Rules (as auditctl takes them) that must be in a file of rules.d and loaded. What is not there needs no rule.
+
+    A rule with SET_ID in it stands for one rule for each program with set-id bits that was found on the host.
+    """
 
     name = "audit_rule"
     fields = {"rules": "texts!"}
@@ -72,10 +79,20 @@ class AuditRule(Resource):
 
 def _wanted(host, state):
     # type: (Host, Dict[str, Any]) -> List[str]
-    """The rules, less those about the use of a program that is not there: auditctl would refuse them."""
-    rules = [rule for rule in (for_machine(rule, os.uname()[4]) for rule in listed(state["rules"])) if rule]
-    programs = [(rule, re.search(r"-F path=(\S+) -F perm=x", rule)) for rule in rules]
-    return [rule for rule, program in programs if program is None or host.system.exists(program.group(1))]
+    """The rules for this host: one auditctl refuses, or a file of rules it is in, would leave all that follow it out at boot."""
+    rules = []  # type: List[str]
+    for rule in (for_machine(rule, os.uname()[4]) for rule in listed(state["rules"])):
+        rules += [rule.replace(SET_ID, path) for path in set_id_programs(host)] if SET_ID in rule else [rule]
+    return [rule for rule in rules if rule and _is_there(host, rule)]
+
+
+def _is_there(host, rule):
+    # type: (Host, str) -> bool
+    """Whether there is what the rule is about: the program, or the directory that the watched file is or will be in."""
+    found = re.search(r"^-w (\S+)|-F path=(\S+)", rule)
+    if found is None:
+        return True
+    return host.system.exists(found.group(2) or os.path.dirname(found.group(1).rstrip("/")) or "/")
 
 
 def for_machine(rule, machine):
@@ -93,17 +110,22 @@ def for_machine(rule, machine):
 
 def canonical(rule):
     # type: (str) -> Tuple[Any, ...]
-    """Two spellings of one rule give the same. Pure."""
+    """Two spellings of one rule give the same: as people write it, and as auditctl lists it. Pure."""
     words, fields, calls, key = rule.split(), set(), set(), ""  # type: List[str], Set[str], Set[str], str
     for option, value in zip(words[::2], words[1::2]):
         if option == "-S":
-            calls.update(value.split(","))
+            calls.update(call for call in value.split(",") if call != "all")
         elif option == "-k" or (option == "-F" and value.startswith("key=")):
             key = value.rpartition("=")[2]
         elif option == "-p":
             fields.add("perm=" + "".join(sorted(value)))
         elif option in ("-a", "-A"):
             fields.add("list=" + ",".join(sorted(value.split(","))))
+        elif option == "-w":
+            fields.add("watch=" + (value.rstrip("/") or "/"))
+        elif option == "-C":
+            sides = re.match(r"^(\w+)(!?=)(\w+)$", value)
+            fields.add("compare=" + (sides.group(2).join(sorted(sides.group(1, 3))) if sides else value))
         else:
             name, sign, name_value = re.match(r"^([^=!<>&]*)([=!<>&]*)(.*)$", value).groups()  # type: ignore[union-attr]
             fields.add(option + name + sign + ("unset" if name == "auid" and name_value in UNSET else name_value))
@@ -114,6 +136,57 @@ def _configured(host):
     # type: (Host) -> Set[Tuple[Any, ...]]
     texts = [host.system.read(path) or "" for path in host.system.glob(RULES_PATTERN)]
     return {canonical(line) for content in texts for line in without_comments(content) if line.startswith("-")}
+
+
+def _rules_of(text):
+    # type: (str) -> List[str]
+    """The rules in a text as they are written there, and what locks them."""
+    return [" ".join(line.split()) for line in without_comments(text) if re.match(r"-[aAwe]\s", line)]
+
+
+def _for_boot(host):
+    # type: (Host) -> List[str]
+    """What augenrules makes of rules.d: all rules by the files' names, numbers as numbers, and at the end the last word on locking."""
+    paths = sorted(host.system.glob(RULES_PATTERN), key=lambda path: re.sub(r"\d+", lambda n: n.group().zfill(9), path))
+    lines = [line for path in paths for line in _rules_of(host.system.read(path) or "")]
+    return [line for line in lines if not line.startswith("-e")] + [line for line in lines if line.startswith("-e")][
+        -1:
+    ]
+
+
+class AuditCompiled(Resource):
+    """The one file that is loaded at boot must hold what those in rules.d say, what locks the rules at its end."""
+
+    name = "audit_compiled"
+    fields = {}  # type: Dict[str, str]
+
+    def read(self, host, state):
+        # type: (Host, Dict[str, Any]) -> Found
+        if not host.system.exists("/etc/audit/rules.d"):
+            raise NotApplicableError("audit is not installed")
+        wanted, compiled = _for_boot(host), _rules_of(host.system.read(COMPILED) or "")
+        values = {}  # type: Dict[str, Any]
+        for rule in set(wanted + compiled):
+            if rule in compiled:
+                values[rule] = "compiled" if rule in wanted else "in %s only" % COMPILED
+            else:
+                values[rule] = "in rules.d only"
+        if wanted[-1:] != compiled[-1:]:
+            values["the last rule"] = compiled[-1] if compiled else None
+        return Found(values)
+
+    def diff(self, state, found):
+        # type: (Dict[str, Any], Found) -> List[Difference]
+        return [
+            difference(what, "compiled", value) for what, value in sorted(found.values.items()) if value != "compiled"
+        ]
+
+    def apply(self, host, state, found):
+        # type: (Host, Dict[str, Any], Found) -> None
+        host.system.keep(COMPILED)
+        done = host.system.run(["augenrules"])
+        if done.code != 0:
+            raise HardeningError("augenrules: %s" % done.said)
 
 
 def _loaded(host):

@@ -6,7 +6,7 @@ import re
 
 from ..compare import difference
 from ..system import HardeningError
-from .base import Found, NotApplicableError, Resource
+from .base import Found, NotApplicableError, Resource, listed
 
 __metaclass__ = type
 
@@ -18,56 +18,99 @@ if MYPY:
     from ..host import Host  # noqa: F401
 
 CRYPTO_POLICY = "/etc/crypto-policies/config"
+DEFAULTS = "/etc/default/grub"
+COMMAND_LINE = "/etc/kernel/cmdline"
+DEFAULT_ENTRY = re.compile(r"""(?m)^(GRUB_CMDLINE_LINUX(?:_DEFAULT)?)=(["']?)(.*?)\2[ \t]*$""")
 
 
 class BootArgument(Resource):
-    """An argument of every kernel that can be booted. Without ``value`` it must not be there; ``at_least`` makes it a lower bound."""
+    """An argument of every kernel that can be booted, and of those that updates will bring.
+
+    Without ``value`` it must not be there; ``at_least`` makes it a lower bound.
+    """
 
     name = "boot_argument"
     fields = {"argument": "word!", "value": "text", "at_least": "flag"}
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
-        lines = host.system.cached("grubby", lambda: _arguments(host))
-        return Found({kernel: _value(line, state["argument"]) for kernel, line in lines.items()})
+        lines = host.system.cached("boot arguments", lambda: _arguments(host))
+        return Found({place: _value(line, state["argument"]) for place, line in lines.items()})
 
     def diff(self, state, found):
         # type: (Dict[str, Any], Found) -> List[Difference]
         wanted = state.get("value")
         return [
-            difference("%s: %s" % (kernel, state["argument"]), "absent" if wanted is None else wanted, value)
-            for kernel, value in sorted(found.values.items())
+            difference("%s: %s" % (place, state["argument"]), "absent" if wanted is None else wanted, value)
+            for place, value in sorted(found.values.items())
             if not _will_do(value, wanted, state.get("at_least"))
         ]
 
     def apply(self, host, state, found):
         # type: (Host, Dict[str, Any], Found) -> None
-        if state.get("value") is None:
-            option = "--remove-args=%s" % state["argument"]
-        else:
-            option = "--args=%s=%s" % (state["argument"], state["value"])
+        argument, value = state["argument"], state.get("value")
+        option = "--remove-args=%s" % argument if value is None else "--args=%s=%s" % (argument, value)
         done = host.system.run(["grubby", "--update-kernel=ALL", option], timeout=60)
-        host.system.forget("grubby")
+        host.system.forget("boot arguments")
         if done.code != 0:
             raise HardeningError("grubby --update-kernel=ALL %s: %s" % (option, done.said))
+        # Some releases of grubby change these files too, so each is read only now.
+        for path, with_argument in ((DEFAULTS, with_default_argument), (COMMAND_LINE, with_words)):
+            content = host.system.read(path)
+            changed = content if content is None else with_argument(content, argument, value)
+            if changed is not None and changed != content:
+                host.system.write(path, changed)
 
 
 def _arguments(host):
     # type: (Host) -> Dict[str, str]
-    """Kernel -> its arguments, as the boot loader has them."""
+    """Where arguments stand -> the arguments: each kernel of the boot loader, and the files that a new kernel's are taken from."""
     done = host.system.run(["grubby", "--info=ALL"])
     if host.container or done.code == 127:
         raise NotApplicableError("no boot loader that grubby knows")
     if done.code != 0:
         raise HardeningError("Cannot ask the boot loader: grubby --info=ALL: %s" % done.said)
     kernels = re.findall(r'^kernel="?([^"\n]+)"?$', done.out, re.MULTILINE)
-    return dict(zip(kernels, re.findall(r'^args="?(.*?)"?$', done.out, re.MULTILINE)))
+    lines = dict(zip(kernels, re.findall(r'^args="?(.*?)"?$', done.out, re.MULTILINE)))
+    defaults, command_line = host.system.read(DEFAULTS), host.system.read(COMMAND_LINE)
+    if defaults is not None:
+        lines[DEFAULTS] = " ".join(entry.group(3) for entry in DEFAULT_ENTRY.finditer(defaults))
+    if command_line is not None:
+        lines[COMMAND_LINE] = command_line
+    return lines
 
 
 def _value(line, argument):
     # type: (str, str) -> Optional[str]
     found = [word.partition("=")[2] for word in line.split() if word.partition("=")[0] == argument]
     return found[-1] if found else None
+
+
+def with_words(line, argument, value):
+    # type: (str, str, Optional[str]) -> str
+    """The arguments with this one set once, or without it. Pure."""
+    kept = [word for word in line.split() if word.partition("=")[0] != argument]
+    words = " ".join(kept if value is None else kept + ["%s=%s" % (argument, value)])
+    return words + "\n" if line.endswith("\n") else words
+
+
+def with_default_argument(content, argument, value):
+    # type: (str, str, Optional[str]) -> str
+    """/etc/default/grub with the argument in the line for every kernel (GRUB_CMDLINE_LINUX) and in no other. Pure."""
+
+    def rewritten(entry):
+        # type: (Any) -> str
+        own = value if entry.group(1) == "GRUB_CMDLINE_LINUX" else None
+        return "%s=%s%s%s" % (
+            entry.group(1),
+            entry.group(2) or '"',
+            with_words(entry.group(3), argument, own),
+            entry.group(2) or '"',
+        )
+
+    if value is not None and not re.search(r"(?m)^GRUB_CMDLINE_LINUX=", content):
+        content += ("" if content.endswith("\n") or not content else "\n") + 'GRUB_CMDLINE_LINUX=""\n'
+    return DEFAULT_ENTRY.sub(rewritten, content)
 
 
 def _will_do(value, wanted, at_least):
@@ -80,7 +123,7 @@ def _will_do(value, wanted, at_least):
 
 
 class CryptoPolicy(Resource):
-    """The policy that the system's TLS and SSH libraries follow. ``refuse``: names that will not do; then ``value`` is set."""
+    """The policy that the system's TLS and SSH libraries follow. ``refuse``: policies and modules for which ``value`` is set instead."""
 
     name = "crypto_policy"
     fields = {"value": "word!", "refuse": "texts!"}
@@ -96,7 +139,7 @@ class CryptoPolicy(Resource):
     def diff(self, state, found):
         # type: (Dict[str, Any], Found) -> List[Difference]
         value = found.values["policy"]
-        good = value is not None and value.split(":")[0] not in state["refuse"]
+        good = value is not None and not set(value.split(":")) & set(listed(state["refuse"]))
         return [] if good else [difference("policy", state["value"], value)]
 
     def apply(self, host, state, found):

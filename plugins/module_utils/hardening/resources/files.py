@@ -34,7 +34,7 @@ class File(Resource):
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
-        paths = [path for pattern in listed(state["path"]) for path in host.system.glob(pattern) or [pattern]]
+        paths = [path for pattern in listed(state["path"]) for path in _matching(host, pattern)]
         values = {}  # type: Dict[str, Any]
         for path in paths:
             there = host.system.stat(path)
@@ -201,7 +201,7 @@ def _covers(pattern, path):
 
 
 class Lines(Resource):
-    """Lines that a text file must have (``present``: pattern and the line to add) and must not have (``absent``: patterns).
+    """Lines that text files must have (``present``: pattern and the line to add) and must not have (``absent``: patterns).
 
     ``replace``: each line like the pattern becomes the given one, as far in as it was: the body of an ``if`` can't be left empty.
     """
@@ -220,15 +220,16 @@ class Lines(Resource):
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
-        content = host.system.read(state["path"])
-        if content is None and state.get("missing", "ok") == "ok":
-            raise NotApplicableError("%s does not exist" % state["path"])
-        lines = (content or "").splitlines()
         values = {}  # type: Dict[str, Any]
-        for item in state.get("present", []):
-            values["%s: %s" % (state["path"], item["line"])] = _first(lines, item["pattern"])
-        for pattern in listed(state.get("absent")) + [item["pattern"] for item in state.get("replace", [])]:
-            values["%s: no line like %s" % (state["path"], pattern)] = _first(lines, pattern)
+        for path in _matching(host, state["path"]):
+            content = host.system.read(path)
+            if content is None and state.get("missing", "ok") == "ok":
+                raise NotApplicableError("%s does not exist" % path)
+            lines = (content or "").splitlines()
+            for item in state.get("present", []):
+                values["%s: %s" % (path, item["line"])] = _first(lines, item["pattern"])
+            for pattern in listed(state.get("absent")) + [item["pattern"] for item in state.get("replace", [])]:
+                values["%s: no line like %s" % (path, pattern)] = _first(lines, pattern)
         return Found(values)
 
     def diff(self, state, found):
@@ -244,17 +245,32 @@ class Lines(Resource):
 
     def apply(self, host, state, found):
         # type: (Host, Dict[str, Any], Found) -> None
-        lines = (host.system.read(state["path"]) or "").splitlines()
-        for pattern in listed(state.get("absent")):
-            lines = [line for line in lines if not re.search(pattern, line)]
-        for item in state.get("replace", []):
-            lines = [_indent(line) + item["line"] if re.search(item["pattern"], line) else line for line in lines]
-        for item in state.get("present", []):
-            if _first(lines, item["pattern"]) is None:
-                lines.append(item["line"])
-        mode = _mode(state["mode"]) if "mode" in state and not host.system.exists(state["path"]) else None
-        host.system.write(state["path"], "\n".join(lines) + "\n", mode)
+        wrong = [what.partition(": ")[0] for what, _wanted, _value in self.diff(state, found)]
+        for path in _matching(host, state["path"]):
+            if path in wrong:
+                mode = _mode(state["mode"]) if "mode" in state and not host.system.exists(path) else None
+                host.system.write(path, _corrected(host.system.read(path) or "", state), mode)
         _have_reread(host, state)
+
+
+def _matching(host, pattern):
+    # type: (Host, str) -> List[str]
+    """The paths that are there; the pattern itself if none is."""
+    return host.system.glob(pattern) or [pattern]
+
+
+def _corrected(content, state):
+    # type: (str, Dict[str, Any]) -> str
+    """The text with the lines that the state asks for. Pure."""
+    lines = content.splitlines()
+    for pattern in listed(state.get("absent")):
+        lines = [line for line in lines if not re.search(pattern, line)]
+    for item in state.get("replace", []):
+        lines = [_indent(line) + item["line"] if re.search(item["pattern"], line) else line for line in lines]
+    for item in state.get("present", []):
+        if _first(lines, item["pattern"]) is None:
+            lines.append(item["line"])
+    return "\n".join(lines) + "\n"
 
 
 def _have_reread(host, state):

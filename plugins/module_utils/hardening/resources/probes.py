@@ -7,6 +7,7 @@ import re
 import socket
 
 from ..compare import difference
+from ..system import HardeningError
 from ..textfile import accounts
 from .base import Found, NotApplicableError, Resource
 
@@ -176,6 +177,31 @@ def _rescue_asks(host):
     return problems
 
 
+def _unconfined_services(host):
+    # type: (Host) -> List[str]
+    """No service runs without a policy of SELinux of its own, but those declared in use."""
+    if not host.system.exists("/sys/fs/selinux/enforce"):
+        raise NotApplicableError("this kernel runs without SELinux")
+    found = set()
+    for path in host.system.glob("/proc/[0-9]*/attr/current"):
+        # Processes end while they are looked at.
+        if ":unconfined_service_t:" in _of_process(host, path):
+            unit = re.search(
+                r"/([^/\n]+)\.service$", _of_process(host, path.replace("attr/current", "cgroup")), re.MULTILINE
+            )
+            found.add(unit.group(1) if unit else "process " + path.split("/")[2])
+    return ["%s is bound by no policy" % name for name in sorted(found) if not host.uses("services", name)]
+
+
+def _of_process(host, path):
+    # type: (Host, str) -> str
+    """A file of /proc about a process; '' once that has ended."""
+    try:
+        return host.system.read(path) or ""
+    except HardeningError:
+        return ""
+
+
 PROBES = {
     "imds_needs_token": _imds_needs_token,
     "root_path": _root_path,
@@ -185,4 +211,5 @@ PROBES = {
     "unsigned_repositories": _unsigned_repositories,
     "signing_keys": _signing_keys,
     "rescue_asks": _rescue_asks,
+    "unconfined_services": _unconfined_services,
 }  # type: Dict[str, Callable[[Host], List[str]]]

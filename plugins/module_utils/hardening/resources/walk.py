@@ -5,6 +5,7 @@ from __future__ import absolute_import, division, print_function
 import grp
 import os
 import pwd
+import re
 import stat as modes
 import time
 
@@ -16,18 +17,35 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List, Tuple  # noqa: F401
+    from typing import Any, Callable, Dict, List, Tuple  # noqa: F401
 
     from ..compare import Difference  # noqa: F401
     from ..host import Host  # noqa: F401
 
-CHECKS = ("world_writable", "not_sticky", "unowned", "ungrouped", "set_id", "devices")
+CHECKS = ("world_writable", "not_sticky", "unowned", "ungrouped", "set_id", "devices", "open_logs")
 FOREIGN = ("/proc", "/sys", "/run", "/var/lib/docker", "/var/lib/containers", "/var/lib/containerd")
 """Not walked: of the kernel, gone at the next boot, or other systems' files with other systems' users."""
 DISKS = ("ext2", "ext3", "ext4", "xfs", "btrfs")
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - looked at, not written
+LOGS = "/var/log/"
+LOG_MODE, RECORD_MODE = 0o640, 0o664
+RECORDS = re.compile(r"/(lastlog|wtmp|btmp)([.-].*)?$")
+"""Who was logged in: programs of everybody read these."""
 LIMIT_SECONDS = 20.0
 SHOWN = 200
+
+
+def _log_mode(path, mode):
+    # type: (str, int) -> int
+    return mode & (RECORD_MODE if RECORDS.search(path) else LOG_MODE)
+
+
+SAFE = {
+    "world_writable": lambda _path, mode: mode & ~0o002,
+    "not_sticky": lambda _path, mode: mode | modes.S_ISVTX,
+    "open_logs": _log_mode,
+}  # type: Dict[str, Callable[[str, int], int]]
+"""What can be set: check -> (path, mode now) to the mode that it should have."""
 
 
 class FileWalk(Resource):
@@ -49,14 +67,12 @@ class FileWalk(Resource):
 
     def apply(self, host, state, found):
         # type: (Host, Dict[str, Any], Found) -> None
-        if state["check"] not in ("world_writable", "not_sticky"):
+        if state["check"] not in SAFE:
             raise HardeningError("needs a person: who the file belongs to or what it is for can't be known here")
         for path in sorted(found.values):
             there = os.lstat(host.system.real(path))
-            mode = modes.S_IMODE(there.st_mode)
-            changed = mode & ~0o002 if state["check"] == "world_writable" else mode | modes.S_ISVTX
             if not modes.S_ISLNK(there.st_mode):
-                host.system.set_attributes(path, mode=changed)
+                host.system.set_attributes(path, mode=SAFE[state["check"]](path, modes.S_IMODE(there.st_mode)))
         host.system.forget("walk")
 
 
@@ -123,11 +139,28 @@ def _judge(path, there, known, result):
             result["world_writable"].append((path, shown))
         if mode & 0o6000:
             result["set_id"].append((path, shown))
+        if path.startswith(LOGS) and _log_mode(path, mode & 0o7777) != mode & 0o7777:
+            result["open_logs"].append((path, shown))
     elif modes.S_ISDIR(mode):
         if mode & 0o002 and not mode & modes.S_ISVTX:
             result["not_sticky"].append((path, shown))
     elif (modes.S_ISBLK(mode) or modes.S_ISCHR(mode)) and not path.startswith("/dev/") and there.st_rdev:
         result["devices"].append((path, "a device"))
+
+
+def set_id_programs(host):
+    # type: (Host) -> List[str]
+    """The programs whose set-id bits give rights: not those on file systems that ignore the bits or run nothing."""
+    mounts = [line.split() for line in (host.system.read("/proc/self/mounts") or "").splitlines()]
+    powerless = {row[1].rstrip("/") + "/": bool({"nosuid", "noexec"} & set(row[3].split(","))) for row in mounts}
+
+    def works(path):
+        # type: (str) -> bool
+        around = [folder for folder in powerless if path.startswith(folder)]
+        return not (around and powerless[max(around, key=len)])
+
+    found = host.system.cached("walk", lambda: walk(host))["set_id"]
+    return sorted(path for path, _what in found if works(path))
 
 
 def _unpackaged(host, found):

@@ -1,0 +1,59 @@
+"""Directories that must be file systems of their own."""
+
+from __future__ import absolute_import, division, print_function
+
+from ..compare import difference, text
+from ..system import HardeningError
+from .base import Found, NotApplicableError, Resource
+
+__metaclass__ = type
+
+MYPY = False
+if MYPY:
+    from typing import Any, Dict, List  # noqa: F401
+
+    from ..compare import Difference  # noqa: F401
+    from ..host import Host  # noqa: F401
+
+TMP, TMP_UNIT = "/tmp", "tmp.mount"  # noqa: S108 - looked at, not written
+WANTED = "/usr/lib/systemd/system/local-fs.target.wants/" + TMP_UNIT
+LAID_OUT = "the disk is laid out with the image; give %s a volume of its own there"
+
+
+class Partition(Resource):
+    """``path`` is a file system of its own. Only /tmp can be made one on a host that runs, and only for its next boot."""
+
+    name = "partition"
+    fields = {"path": "text!"}
+
+    def read(self, host, state):
+        # type: (Host, Dict[str, Any]) -> Found
+        path = state["path"]
+        if host.uses("mounts", path):
+            raise NotApplicableError("in use: mount %s was declared by the playbook" % path)
+        rows = [line.split() for line in (host.system.read("/proc/self/mounts") or "").splitlines()]
+        now = any(row[1] == path for row in rows)
+        if path != TMP or not host.system.exists("/usr/lib/systemd/system/" + TMP_UNIT):
+            return Found({"now": text(now)}, {"now": LAID_OUT % path})
+        return Found(
+            {"now": text(now), "at boot": text(now or _at_boot(host))},
+            {"now": "%s becomes a file system of its own at the next boot" % path},
+        )
+
+    def diff(self, state, found):
+        # type: (Dict[str, Any], Found) -> List[Difference]
+        return [difference(when, "yes", value) for when, value in sorted(found.values.items()) if value != "yes"]
+
+    def apply(self, host, state, found):
+        # type: (Host, Dict[str, Any], Found) -> None
+        for argv in (["systemctl", "unmask", TMP_UNIT], ["systemctl", "enable", TMP_UNIT]):
+            done = host.system.run(argv)
+            if done.code != 0:
+                raise HardeningError("%s: %s" % (" ".join(argv), done.said))
+
+
+def _at_boot(host):
+    # type: (Host) -> bool
+    """Whether systemd mounts /tmp at boot: its unit is enabled, or is wanted by what the package itself brings and not masked."""
+    state = host.system.run(["systemctl", "is-enabled", TMP_UNIT]).out.strip()
+    return state == "enabled" or (state == "static" and host.system.exists(WANTED))
