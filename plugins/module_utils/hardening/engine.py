@@ -21,6 +21,8 @@ if MYPY:
 
 STATUSES = ("pass", "changed", "fail", "not_applicable", "excepted", "not_applied_here")
 EVIDENCE_LIMIT = 12
+NOT_RUNNING = ("not loaded", "not found", "not active", "inactive")
+"""What systemctl says of a unit that will read its files when it starts."""
 
 
 class Evaluation(object):
@@ -126,9 +128,9 @@ def evaluate(controls, host, enforce, excepted):
     open_ones = [item for item in evaluations if item.status == "" or item.unread]
     if enforce:
         _enforce(open_ones, host)
-        disturbed = _disturbed(evaluations, host)
-        _enforce(disturbed, host)
-        open_ones += disturbed
+        again = _disturbed(evaluations, host) + _failed_too_early(open_ones, host)
+        _enforce(again, host)
+        open_ones += again
     for item in open_ones:
         if item.status == "":
             item.end("fail", described(item.differences))
@@ -189,6 +191,19 @@ def _disturbed(items, host):
     return result
 
 
+def _failed_too_early(items, host):
+    # type: (List[Evaluation], Host) -> List[Evaluation]
+    """Controls whose change may work now that the others hold: a service starts once the files are there that it reads."""
+    result = []
+    for item in items:
+        if item.resource.may_depend and item.status == "fail" and item.found is not None:
+            item.end("")
+            item.look(host)
+            if item.status == "":
+                result.append(item)
+    return result
+
+
 def _apply(item, host):
     # type: (Evaluation, Host) -> None
     """Change the host for one control; a failure undoes what was half done."""
@@ -207,7 +222,10 @@ def _run_later(host, items):
     pending, host.after = host.after, []
     for verb, unit in pending:
         done = host.system.run(["systemctl", verb] + ([unit] if unit else []), timeout=60)
-        if done.code == 0 or "not loaded" in done.said or "not found" in done.said:
+        if verb == "reload" and "not applicable" in done.said:
+            # The unit does not say how; it is by this signal that daemons have read their files again since before systemd.
+            done = host.system.run(["systemctl", "kill", "--kill-who=main", "--signal=HUP", unit])
+        if done.code == 0 or any(words in done.said for words in NOT_RUNNING):
             continue
         for item in items:
             if unit in listed(item.state.get(verb)):

@@ -236,3 +236,51 @@ def test_sudo_rules_that_cut_root_are_undone(machine: Machine, monkeypatch: pyte
     result = status(machine, control, enforce=True)
     assert "it would have cut: sudo of ec2-user" in result["reason"]
     assert "!authenticate" in sudoers.read_text()
+
+
+def test_a_service_that_starts_only_once_another_control_holds_is_started_in_the_end(machine: Machine) -> None:
+    running: list[bool] = []
+
+    def start(_argv: object, _stdin: object) -> tuple[int, str]:
+        if not (machine.root / "etc/rules").exists():
+            return 1, "Job for filter.service failed"
+        running.append(True)
+        return 0, ""
+
+    def show(argv: list[str], _stdin: object) -> tuple[int, str]:
+        state = "active" if running else "inactive"
+        return (
+            0,
+            f"LoadState=loaded\nUnitFileState=enabled\nActiveState={state}\nConditionResult=yes\nConditionTimestampMonotonic=0\n",
+        )
+
+    machine.answers |= {"systemctl": (0, ""), "systemctl start": start, "systemctl show": show}
+    controls = [
+        {"id": "s", "type": "service", "state": {"name": "filter", "enabled": True, "running": True}},
+        {"id": "f", "type": "file", "state": {"path": "/etc/rules", "content": "x\n", "mode": "0600"}},
+    ]
+    results = evaluate(controls, machine.host(), True, {})
+    assert [result["status"] for result in results] == ["changed", "changed"], results
+
+
+@pytest.mark.parametrize(
+    ("said", "status_", "signalled"),
+    [
+        (
+            "Failed to reload auditd.service: Job type reload is not applicable for unit auditd.service.",
+            "changed",
+            True,
+        ),
+        ("auditd.service is not active, cannot reload.", "changed", False),
+        ("Unit auditd.service cannot be reloaded because it is inactive.", "changed", False),
+        ("Failed to reload auditd.service: Access denied", "fail", False),
+    ],
+)
+def test_a_daemon_whose_unit_has_no_reload_gets_the_signal_for_it(
+    machine: Machine, said: str, status_: str, signalled: bool
+) -> None:
+    machine.put("/etc/audit/auditd.conf", "flush = NONE\n")
+    machine.answers |= {"systemctl reload auditd": (1, said), "systemctl kill": (0, "")}
+    state = {"files": "/etc/audit/auditd.conf", "key": "flush", "value": "SYNC", "separator": " = ", "reload": "auditd"}
+    assert status(machine, {"id": "a", "type": "setting", "state": state}, enforce=True)["status"] == status_
+    assert ("systemctl kill --kill-who=main --signal=HUP auditd" in machine.asked) is signalled

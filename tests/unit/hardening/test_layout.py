@@ -120,6 +120,18 @@ def test_log_files_lose_what_others_and_the_group_may_do_with_them(machine: Mach
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("folder", "file", "is_open"), [(0o750, 0o644, False), (0o751, 0o644, True), (0o750, 0o660, True)]
+)
+def test_a_log_in_a_directory_that_is_closed_to_others_is_closed(
+    machine: Machine, folder: int, file: int, is_open: bool
+) -> None:
+    machine.put("/proc/self/mounts", "/dev/a / xfs rw 0 0\n")
+    machine.put("/var/log/amazon/ssm/agent.log", "", file)
+    (machine.root / "var/log/amazon").chmod(folder)
+    assert bool(differences(machine.host(), "file_walk", {"check": "open_logs"})) is is_open
+
+
 def test_a_service_without_a_policy_is_named_unless_it_was_declared(machine: Machine) -> None:
     state = {"probe": "unconfined_services"}
     with pytest.raises(NotApplicableError, match="SELinux"):

@@ -33,12 +33,14 @@ class Found(object):
 class Resource(object):
     """A type. ``fields``: what its ``state`` may hold, name -> kind, with ``!`` for what it must hold; the register is checked against it.
 
-    ``guard``: the name of the lock-out guard's group whose proof must follow a change.
+    ``guard``: the name of the lock-out guard's group whose proof must follow a change. ``may_depend``: whether a change that failed may
+    work once other controls hold.
     """
 
     name = ""
     fields = {}  # type: Dict[str, str]
     guard = None  # type: Optional[str]
+    may_depend = False
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found

@@ -50,6 +50,7 @@ class Service(Resource):
     """Whether a unit starts at boot (``enabled``) and runs now (``running``). A unit that is not installed is off."""
 
     name = "service"
+    may_depend = True
     fields = {"name": "texts!", "enabled": "flag!", "running": "flag!"}
 
     def read(self, host, state):

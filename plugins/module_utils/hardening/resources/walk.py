@@ -40,6 +40,15 @@ def _log_mode(path, mode):
     return mode & (RECORD_MODE if RECORDS.search(path) else LOG_MODE)
 
 
+def _is_open(host, path, mode):
+    # type: (Host, str, int) -> bool
+    """Whether somebody gets at the log: what others may do means nothing in a directory that is closed to them."""
+    parts = path.split("/")
+    folders = [host.system.stat("/".join(parts[:depth])) for depth in range(4, len(parts))]
+    closed = any(folder is not None and not folder["mode"] & 0o001 for folder in folders)
+    return bool((mode & ~_log_mode(path, mode)) & (0o7770 if closed else 0o7777))
+
+
 SAFE = {
     "world_writable": lambda _path, mode: mode & ~0o002,
     "not_sticky": lambda _path, mode: mode | modes.S_ISVTX,
@@ -59,6 +68,8 @@ class FileWalk(Resource):
         found = host.system.cached("walk", lambda: walk(host))[state["check"]]
         if state["check"] == "set_id":
             found = _unpackaged(host, found)
+        elif state["check"] == "open_logs":
+            found = [(path, mode) for path, mode in found if _is_open(host, path, int(mode, 8))]
         return Found(dict(found[:SHOWN]))
 
     def diff(self, state, found):
