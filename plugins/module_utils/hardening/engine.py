@@ -21,7 +21,7 @@ if MYPY:
 
 STATUSES = ("pass", "changed", "fail", "not_applicable", "excepted", "not_applied_here")
 EVIDENCE_LIMIT = 12
-NOT_RUNNING = ("not loaded", "not found", "not active", "inactive")
+NOT_RUNNING = ("not loaded", "not found", "not active", "inactive", "No main process")
 """What systemctl says of a unit that will read its files when it starts."""
 
 

@@ -263,24 +263,25 @@ def test_a_service_that_starts_only_once_another_control_holds_is_started_in_the
     assert [result["status"] for result in results] == ["changed", "changed"], results
 
 
+NO_RELOAD = "Failed to reload auditd.service: Job type reload is not applicable for unit auditd.service."
+
+
 @pytest.mark.parametrize(
-    ("said", "status_", "signalled"),
+    ("said", "killed", "status_", "signalled"),
     [
-        (
-            "Failed to reload auditd.service: Job type reload is not applicable for unit auditd.service.",
-            "changed",
-            True,
-        ),
-        ("auditd.service is not active, cannot reload.", "changed", False),
-        ("Unit auditd.service cannot be reloaded because it is inactive.", "changed", False),
-        ("Failed to reload auditd.service: Access denied", "fail", False),
+        (NO_RELOAD, "", "changed", True),
+        (NO_RELOAD, "Failed to kill unit auditd.service: No main process to kill", "changed", True),
+        (NO_RELOAD, "Failed to kill unit auditd.service: Access denied", "fail", True),
+        ("auditd.service is not active, cannot reload.", "", "changed", False),
+        ("Unit auditd.service cannot be reloaded because it is inactive.", "", "changed", False),
+        ("Failed to reload auditd.service: Access denied", "", "fail", False),
     ],
 )
 def test_a_daemon_whose_unit_has_no_reload_gets_the_signal_for_it(
-    machine: Machine, said: str, status_: str, signalled: bool
+    machine: Machine, said: str, killed: str, status_: str, signalled: bool
 ) -> None:
     machine.put("/etc/audit/auditd.conf", "flush = NONE\n")
-    machine.answers |= {"systemctl reload auditd": (1, said), "systemctl kill": (0, "")}
+    machine.answers |= {"systemctl reload auditd": (1, said), "systemctl kill": (1 if killed else 0, killed)}
     state = {"files": "/etc/audit/auditd.conf", "key": "flush", "value": "SYNC", "separator": " = ", "reload": "auditd"}
     assert status(machine, {"id": "a", "type": "setting", "state": state}, enforce=True)["status"] == status_
     assert ("systemctl kill --kill-who=main --signal=HUP auditd" in machine.asked) is signalled
