@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from plugins.module_utils.hardening.registry import TYPES
 from plugins.module_utils.hardening.resources.audit import COMPILED, RULES, canonical
 from plugins.module_utils.hardening.resources.walk import set_id_programs
 
@@ -125,6 +126,23 @@ def test_the_file_for_the_boot_is_made_again_where_it_says_something_else(
         machine.put(COMPILED, compiled)
     enforce(machine.host(), "audit_compiled", {})
     assert machine.text(COMPILED).splitlines()[-1] == "-e 2"
+
+
+def test_a_rule_that_would_end_the_loading_is_found_and_taken_out_of_our_own_file(machine: Machine) -> None:
+    augenrules(audited(machine))
+    rules = [
+        "-w /etc/a -p wa -k a",
+        "-a always,exit -F path=/usr/libexec/gone/program -F perm=x -k privileged",
+        "-w /etc/b -p wa -k b",
+    ]
+    machine.put(RULES, "".join(rule + "\n" for rule in rules))
+    machine.put(COMPILED, machine.text(RULES))
+    enforce(machine.host(), "audit_compiled", {})
+    assert machine.text(RULES).splitlines() == [rules[0], rules[2]]
+    others = machine.put("/etc/audit/rules.d/others.rules", rules[1] + "\n")
+    TYPES["audit_compiled"].apply(machine.host(), {}, TYPES["audit_compiled"].read(machine.host(), {}))
+    assert others.read_text() == rules[1] + "\n"
+    assert [what for what, _wanted, _found in differences(machine.host(), "audit_compiled", {})] == [rules[1]]
 
 
 def test_files_are_put_in_order_by_the_numbers_in_their_names(machine: Machine) -> None:

@@ -88,11 +88,16 @@ def _wanted(host, state):
 
 def _is_there(host, rule):
     # type: (Host, str) -> bool
-    """Whether there is what the rule is about: the program, or the directory that the watched file is or will be in."""
-    found = re.search(r"^-w (\S+)|-F path=(\S+)", rule)
-    if found is None:
-        return True
-    return host.system.exists(found.group(2) or os.path.dirname(found.group(1).rstrip("/")) or "/")
+    """Whether the rule can be loaded, and the program that it is about is there."""
+    program = re.search(r"-F path=(\S+)", rule)
+    return _loads(host, rule) and (program is None or host.system.exists(program.group(1)))
+
+
+def _loads(host, rule):
+    # type: (Host, str) -> bool
+    """Whether auditctl takes the rule: the directory must be there that the file is in, or will be."""
+    subject = re.search(r"(?:^-w |-F path=)(\S+)", rule)
+    return subject is None or host.system.exists(os.path.dirname(subject.group(1).rstrip("/")) or "/")
 
 
 def for_machine(rule, machine):
@@ -155,7 +160,10 @@ def _for_boot(host):
 
 
 class AuditCompiled(Resource):
-    """The one file that is loaded at boot must hold what those in rules.d say, what locks the rules at its end."""
+    """The one file that is loaded at boot must hold what those in rules.d say, what locks the rules at its end.
+
+    It must not hold a rule that can't be loaded, of a program that was removed with its directory, say: loading ends there.
+    """
 
     name = "audit_compiled"
     fields = {}  # type: Dict[str, str]
@@ -167,7 +175,9 @@ class AuditCompiled(Resource):
         wanted, compiled = _for_boot(host), _rules_of(host.system.read(COMPILED) or "")
         values = {}  # type: Dict[str, Any]
         for rule in set(wanted + compiled):
-            if rule in compiled:
+            if not _loads(host, rule):
+                values[rule] = "about nothing that is there: loading ends at it"
+            elif rule in compiled:
                 values[rule] = "compiled" if rule in wanted else "in %s only" % COMPILED
             else:
                 values[rule] = "in rules.d only"
@@ -184,6 +194,11 @@ class AuditCompiled(Resource):
     def apply(self, host, state, found):
         # type: (Host, Dict[str, Any], Found) -> None
         host.system.keep(COMPILED)
+        own = host.system.read(RULES) or ""
+        kept = "".join(line + "\n" for line in own.splitlines() if _loads(host, line))
+        if kept != own:
+            host.system.write(RULES, kept)
+            host.system.forget("audit rules")
         done = host.system.run(["augenrules"])
         if done.code != 0:
             raise HardeningError("augenrules: %s" % done.said)
