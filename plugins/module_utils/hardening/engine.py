@@ -3,7 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 from . import guard
-from .host import why_not
+from .applies import why_not
 from .registry import TYPES
 from .resources.base import NotApplicableError, listed
 from .resources.software import show_units
@@ -121,6 +121,7 @@ def evaluate(controls, host, enforce, excepted):
     host.enforcing = enforce
     evaluations = [Evaluation(for_release(control, host.release)) for control in controls]
     units = [n for e in evaluations if e.control["type"] == "service" for n in listed(e.state["name"])]
+    units += [n for e in evaluations for n in listed(e.control.get("applies", {}).get("service"))]
     show_units(host, sorted(set(units)))
     for item in evaluations:
         _first_look(item, host, excepted)

@@ -1,4 +1,4 @@
-"""What is true of the host that controls are evaluated on, and whether a control applies to it."""
+"""What is true of the host that controls are evaluated on."""
 
 from __future__ import absolute_import, division, print_function
 
@@ -84,30 +84,3 @@ def read_release(system):
 def read_container(system):
     # type: (System) -> bool
     return any(system.exists(path) for path in ("/run/systemd/container", "/.dockerenv", "/run/.containerenv"))
-
-
-def why_not(host, applies):
-    # type: (Host, Dict[str, Any]) -> Optional[str]
-    """Why a control does not apply to the host; None if it does."""
-    if host.release not in applies.get("os", [host.release]):
-        return "not part of this release"
-    if host.container and applies.get("container") is False:
-        return "not meaningful in a container"
-    for path in _listed(applies.get("path")):
-        if not host.system.glob(path):
-            return "%s does not exist" % path
-    packages = _listed(applies.get("package"))
-    if packages and not any(name in host.packages() for name in packages):
-        return "package %s is not installed" % " or ".join(packages)
-    for kind in KINDS_IN_USE:
-        for name in _listed(applies.get("unless_in_use", {}).get(kind)):
-            if host.uses(kind, name):
-                return "in use: %s %s was declared by the playbook" % (kind[:-1], name)
-    return None
-
-
-def _listed(value):
-    # type: (Any) -> List[Any]
-    if value is None:
-        return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]

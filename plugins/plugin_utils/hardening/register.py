@@ -27,7 +27,7 @@ REQUIRED = {"id", "title", "level", "severity", "rationale", "type", "state"}
 TEST = {"break", "repair", "cleanup", "skip", "state"}
 """Of a control's test: how to break it; for what needs a person, how to repair it; cleaning up; why it is not broken; other state."""
 OPTIONAL = {"cis", "applies", "maps", "per_os", "test"}
-APPLIES = {"os", "container", "path", "package", "unless_in_use"}
+APPLIES = {"os", "container", "path", "package", "service", "in_use", "unless_in_use"}
 RELEASE_NAMES = tuple(RELEASES.values())
 Place = tuple[str | int, ...]
 
@@ -205,11 +205,12 @@ def _check_applies(applies: Any) -> list[tuple[Place, str]]:
     for release in applies.get("os", []):
         if release not in RELEASE_NAMES:
             result.append((("applies", "os"), f"os is one of {', '.join(RELEASE_NAMES)}, not {release}"))
-    for kind in _mapping(applies.get("unless_in_use")):
-        if kind not in KINDS_IN_USE:
-            result.append(
-                (("applies", "unless_in_use", kind), f"unless_in_use knows {', '.join(KINDS_IN_USE)}, not {kind}")
-            )
+    for name in ("in_use", "unless_in_use"):
+        result += [
+            (("applies", name, kind), f"{name} knows {', '.join(KINDS_IN_USE)}, not {kind}")
+            for kind in _mapping(applies.get(name))
+            if kind not in KINDS_IN_USE
+        ]
     return result
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.hardening import guard
+from plugins.module_utils.hardening.applies import why_not
 from plugins.module_utils.hardening.engine import evaluate
-from plugins.module_utils.hardening.host import Host, read_release, why_not
+from plugins.module_utils.hardening.host import Host, read_release
 from plugins.module_utils.hardening.system import HardeningError
 
 from .conftest import Machine
@@ -127,11 +128,19 @@ def test_a_state_of_the_release_takes_the_place_of_the_general_one(machine: Mach
         ({"package": ["cronie", "cron"]}, "package cronie or cron is not installed"),
         ({"unless_in_use": {"ports": [111]}}, "in use: port 111 was declared by the playbook"),
         ({"container": False}, "not meaningful in a container"),
+        ({"service": ["cups", "lpd"]}, "service cups or lpd is not there"),
+        ({"service": ["cups", "nginx"]}, None),
+        ({"in_use": {"services": ["nginx"]}}, "not in use: the playbook declared no service nginx"),
+        ({"in_use": {"ports": [111, 222]}}, None),
         ({"package": "bash", "os": ["al2023"]}, None),
     ],
 )
 def test_a_control_that_does_not_apply_says_why(machine: Machine, applies: dict[str, Any], reason: str | None) -> None:
     machine.answers["rpm -qa"] = (0, "bash\n")
+    machine.answers["systemctl show"] = lambda argv, _stdin: (
+        0,
+        f"LoadState={'loaded' if argv[-1] == 'nginx.service' else 'not-found'}\n",
+    )
     found = why_not(machine.host("al2023", {"ports": [22, 111]}, container=True), applies)
     assert (found is None) if reason is None else (found is not None and reason in found)
 
