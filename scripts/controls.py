@@ -10,8 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from plugins.plugin_utils.hardening.register import Control, load  # noqa: E402 - found by the line above
+from plugins.plugin_utils.hardening.benchmarks import Benchmark, read  # noqa: E402 - found by the line above
+from plugins.plugin_utils.hardening.register import Control, load  # noqa: E402
 
+BENCHMARKS = ROOT / "controls/cis/benchmarks.yml"
 TARGET = ROOT / "docs/controls.md"
 HEAD = """# Hardening controls
 
@@ -21,7 +23,7 @@ ISO 27001, GDPR) is in the register and in the reports' CSV.
 """
 
 
-def rendered(controls: list[Control]) -> str:
+def rendered(controls: list[Control], benchmarks: list[Benchmark]) -> str:
     parts = [HEAD.format(count=len(controls), first=sum(control.level == 1 for control in controls))]
     for section, members in groupby(controls, key=lambda control: control.section):
         parts.append(f"\n## {section.replace('_', ' ').capitalize()}\n\n")
@@ -29,6 +31,10 @@ def rendered(controls: list[Control]) -> str:
             "| Control | What holds | Why | AL2 | AL2023 | Level | Severity |\n|---|---|---|---|---|---|---|\n"
         )
         parts += [_row(control) for control in members]
+    parts.append("\n## Recommendations of CIS without a control\n\n| Benchmark | Number | Why |\n|---|---|---|\n")
+    for benchmark in benchmarks:
+        for reason, numbers in groupby(benchmark.without_control.items(), key=lambda item: item[1]):
+            parts.append(f"| {benchmark.name} | {', '.join(number for number, _reason in numbers)} | {reason} |\n")
     return "".join(parts)
 
 
@@ -41,7 +47,7 @@ def _row(control: Control) -> str:
 
 
 def main() -> int:
-    text = rendered(load([ROOT / "controls"]))
+    text = rendered(load([ROOT / "controls"]), read(BENCHMARKS))
     if "--check" not in sys.argv:
         TARGET.write_text(text)
     elif not TARGET.exists() or TARGET.read_text() != text:
