@@ -29,6 +29,14 @@ find /tmp /var/tmp -xdev -type f ! -newer /etc/machine-id | sed 's/^/old_tmp=/' 
 systemctl list-units --state=failed --no-legend --plain | while read -r unit rest; do echo "failed_unit=$unit"; done
 echo "manifest_image=$(sed -n 's/.*"image_name": "\(.*\)".*/\1/p' /etc/fleet/image-manifest.json | head -n 1)"
 echo "manifest_sha256=$(sha256sum /etc/fleet/image-manifest.json | cut -d' ' -f1)"
+echo "manifest_aide=$(sed -n '/^  "aide": {/,/^  }/s/.*"sha256": "\(.*\)".*/\1/p' /etc/fleet/image-manifest.json)"
+if [ -e /var/lib/aide/aide.db.gz ]; then
+  echo "aide_record=$(sha256sum /var/lib/aide/aide.db.gz | cut -d' ' -f1)"
+  { grep -v '^[[:space:]]*report_url' /etc/aide.conf; echo report_url=stdout; } | aide --config=- --check >/run/aide-test 2>&1
+  echo "aide_code=$?"
+  sed -n 's/^[^/]*: \(\/.*\)$/\1/p' /run/aide-test | sort -u | sed 's/^/aide_difference=/' | head -n 20
+  rm -f /run/aide-test
+fi
 echo probe=done
 """
 

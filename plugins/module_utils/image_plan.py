@@ -118,6 +118,20 @@ def check_report(report: Mapping[str, Sequence[str]], image_name: str, version: 
         none("no failed units", "failed_unit"),
         Check("manifest is this image's", one("manifest_image") == image_name, one("manifest_image") or "no manifest"),
         Check("manifest digest", len(digest) == 64, digest or "none"),
+        *_check_record(report),
+    ]
+
+
+def _check_record(report: Mapping[str, Sequence[str]]) -> list[Check]:
+    """AIDE's record is the one that the manifest names, and the host differs from it nowhere. An image may be without one."""
+    record, named, code = (
+        (list(report.get(key, ())) or [""])[0] for key in ("aide_record", "manifest_aide", "aide_code")
+    )
+    seen = list(report.get("aide_difference", ()))
+    said = ", ".join(seen[:10]) or (f"aide --check ended with exit code {code}" if code else "no record")
+    return [
+        Check("AIDE's record is the manifest's", "probe" in report and record == named, record or "no record"),
+        Check("files are as AIDE recorded them", "probe" in report and code == ("0" if record else ""), said),
     ]
 
 

@@ -9,10 +9,12 @@ __metaclass__ = type
 
 DOCUMENTATION = r"""
 module: image_clean
-short_description: Remove from a host what must not be in an image
+short_description: Remove from a host what must not be in an image, and record what is left
 version_added: 0.1.0
 description:
   - Stops services, removes files and directories, empties files and cuts the logs below directories, all in one call.
+  - Then, if asked, makes AIDE's database and writes the image's manifest. Both belong into the same call, since whatever
+    logs in or calls sudo after it would be in the image again.
   - In a log directory, rotated and compressed files are removed and the others emptied, so that owner, mode and security label stay.
   - Never follows a symbolic link out of the named paths; leaves the running module's own files alone.
 options:
@@ -41,6 +43,20 @@ options:
     type: list
     elements: str
     default: []
+  aide:
+    description:
+      - Have AIDE record the files that are left, in C(/var/lib/aide/aide.db.gz). A record that still holds is kept.
+      - Without AIDE on the host it is a warning.
+    type: bool
+    default: false
+  manifest_draft:
+    description: File on the host with the manifest, JSON, that nothing of AIDE is in yet. Empty for no manifest.
+    type: str
+    default: ""
+  manifest:
+    description: Where the manifest is written, with the record's path and SHA-256 under C(aide), which is null without one.
+    type: str
+    default: ""
 author:
   - The ecommerce.fleet maintainers (@ecommerce-fleet)
 """
@@ -71,19 +87,26 @@ emptied:
   returned: always
   type: list
   elements: str
+aide:
+  description: The record's C(database), its C(sha256) and AIDE's C(version); null without one and while a check run would make one.
+  returned: always
+  type: dict
 """
 
 import fnmatch
 import glob
+import io
+import json
 import os
 import re
 import shutil
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ecommerce.fleet.plugins.module_utils import image_aide
 
 try:
-    from typing import Callable, Dict, Iterable, List, Set, Tuple  # noqa: F401 - for the type comments
+    from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple  # noqa: F401 - for the type comments
 except ImportError:  # Python 2.7
     pass
 
@@ -159,41 +182,101 @@ def empty_file(path):  # type: (str) -> None
         handle.truncate(0)
 
 
+def write_manifest(draft, path, aide, check_mode):  # type: (str, str, Optional[Dict[str, str]], bool) -> bool
+    """Write the manifest with what is known of AIDE's record; returns whether it was not so before."""
+    with io.open(draft, encoding="utf-8") as handle:
+        manifest = json.load(handle)
+    manifest["aide"] = aide
+    # As Ansible's to_nice_json writes it: the copy on the control node has the same digest.
+    text = json.dumps(manifest, indent=2, sort_keys=True, separators=(",", ": ")) + "\n"
+    if os.path.exists(path):
+        with io.open(path, encoding="utf-8") as handle:
+            if handle.read() == text:
+                return False
+    if not check_mode:
+        make_manifest(path)
+        with open(path, "w") as handle:
+            handle.write(text)
+    return True
+
+
+def make_manifest(path):  # type: (str) -> None
+    """An empty manifest if there is none: AIDE records that it is there, and the manifest says what AIDE recorded."""
+    if not os.path.isdir(os.path.dirname(path)):
+        os.makedirs(os.path.dirname(path), 0o755)
+    with open(path, "a"):
+        os.chmod(path, 0o644)
+
+
+def clean(module, wanted):  # type: (Any, Dict[str, List[str]]) -> None
+    for action, paths in ((remove_path, wanted["remove"]), (empty_file, wanted["empty"])):
+        for path in paths:
+            try:
+                action(path)
+            except (IOError, OSError) as error:
+                module.fail_json(
+                    msg="Cleaning the image: %s could not be cleaned: %s. No image must be made from this host; "
+                    "mend the cause and bake again." % (path, error)
+                )
+
+
+def record(module):  # type: (Any) -> Tuple[bool, Optional[Dict[str, str]]]
+    """Have AIDE record what is left: (whether anything changed, the record)."""
+    program = module.get_bin_path("aide")
+    if program is None:
+        module.warn(
+            "AIDE is not installed, so the image holds no record of its files; its hosts record themselves in their first night. "
+            "Install aide (role hardening does) or turn image_finish_aide off."
+        )
+        return False, None
+    try:
+        changed, aide = image_aide.record(program, module.run_command, module.check_mode)
+    except image_aide.AideError as error:
+        module.fail_json(msg="%s" % error)
+    return changed, aide
+
+
 def main():  # type: () -> None
+    lists = {"type": "list", "elements": "str", "default": []}  # type: Dict[str, Any]
     module = AnsibleModule(
         argument_spec={
-            "stop_services": {"type": "list", "elements": "str", "default": []},
-            "remove": {"type": "list", "elements": "str", "default": []},
-            "empty": {"type": "list", "elements": "str", "default": []},
-            "empty_logs_below": {"type": "list", "elements": "path", "default": []},
-            "keep": {"type": "list", "elements": "str", "default": []},
+            "stop_services": lists,
+            "remove": lists,
+            "empty": lists,
+            "empty_logs_below": dict(lists, elements="path"),
+            "keep": lists,
+            "aide": {"type": "bool", "default": False},
+            "manifest_draft": {"type": "str", "default": ""},
+            "manifest": {"type": "str", "default": ""},
         },
+        required_together=[("manifest_draft", "manifest")],
         supports_check_mode=True,
     )
-    running = running_services(module.run_command, module.params.pop("stop_services"))
+    given = module.params
+    running = running_services(module.run_command, given["stop_services"])
     if running and not module.check_mode:
         module.run_command(["systemctl", "stop"] + running, check_rc=True)
-    wanted = plan(**module.params)
+    wanted = plan(given["remove"], given["empty"], given["empty_logs_below"], given["keep"])
     if not module.check_mode:
-        for action, paths in ((remove_path, wanted["remove"]), (empty_file, wanted["empty"])):
-            for path in paths:
-                try:
-                    action(path)
-                except (IOError, OSError) as error:
-                    module.fail_json(
-                        msg="Cleaning the image: %s could not be cleaned: %s. No image must be made from this host; "
-                        "mend the cause and bake again." % (path, error)
-                    )
+        clean(module, wanted)
+        if given["manifest"]:
+            make_manifest(given["manifest"])
+    recorded, aide = record(module) if given["aide"] else (False, None)
     lines = (
         ["stopped %s\n" % name for name in running]
         + ["removed %s\n" % p for p in wanted["remove"]]
         + ["emptied %s\n" % p for p in wanted["empty"]]
     )
+    if recorded:
+        lines.append("recorded the files in %s\n" % image_aide.DATABASE)
+    if given["manifest"] and write_manifest(given["manifest_draft"], given["manifest"], aide, module.check_mode):
+        lines.append("wrote %s\n" % given["manifest"])
     module.exit_json(
         changed=bool(lines),
         stopped=running,
         removed=wanted["remove"],
         emptied=wanted["empty"],
+        aide=aide,
         diff={"before": "", "after": "".join(lines)},
     )
 

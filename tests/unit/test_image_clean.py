@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from ansible_collections.ecommerce.fleet.plugins.modules.image_clean import (
     plan,
     remove_path,
     running_services,
+    write_manifest,
 )
 
 
@@ -92,3 +94,15 @@ def test_the_services_that_run_are_asked_from_systemd_and_none_without_a_pattern
     assert running_services(run_command, []) == [] and asked == []
     assert running_services(run_command, ["nginx", "app@*"]) == ["app@3000.service", "nginx.service"]
     assert asked[0][-2:] == ["nginx", "app@*"]
+
+
+def test_the_manifest_gets_the_record_and_is_written_once(tmp_path: Path) -> None:
+    draft, manifest = tmp_path / "draft", tmp_path / "etc/fleet/manifest.json"
+    draft.write_text(json.dumps({"inputs": {"name": "Käse"}, "aide": None}))
+    record = {"sha256": "a" * 64}
+    assert write_manifest(str(draft), str(manifest), None, True) is True and not manifest.exists()
+    assert write_manifest(str(draft), str(manifest), record, False) is True
+    assert json.loads(manifest.read_text()) == {"inputs": {"name": "Käse"}, "aide": record}
+    assert manifest.stat().st_mode & 0o777 == 0o644
+    assert write_manifest(str(draft), str(manifest), record, False) is False
+    assert write_manifest(str(draft), str(manifest), None, False) is True

@@ -33,6 +33,9 @@ host_key=SHA256:two
 machine_id=0123456789abcdef0123456789abcdef
 manifest_image=web-2
 manifest_sha256=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+manifest_aide=bbbb
+aide_record=bbbb
+aide_code=0
 probe=done
 """
 GOOD = parse_report(PROBE)
@@ -99,6 +102,10 @@ def test_a_good_host_passes() -> None:
         ("machine_id=", "machine id made: empty"),
         ("manifest_image=web-1", "manifest is this image's: web-1"),
         ("manifest_sha256=", "manifest digest: none"),
+        ("aide_record=cccc", "AIDE's record is the manifest's: cccc"),
+        ("manifest_aide=", "AIDE's record is the manifest's: bbbb"),
+        ("aide_code=17", "files are as AIDE recorded them: aide --check ended with exit code 17"),
+        ("aide_code=4\naide_difference=/usr/bin/sudo", "files are as AIDE recorded them: /usr/bin/sudo"),
     ],
 )
 def test_a_wrong_answer_fails_its_check(line: str, message: str) -> None:
@@ -119,6 +126,13 @@ def test_a_wrong_answer_fails_its_check(line: str, message: str) -> None:
 )
 def test_anything_left_over_fails_its_check(line: str, message: str) -> None:
     assert failed(check_report(parse_report(PROBE + line), "web-2", "1.2.0")) == message
+
+
+def test_an_image_without_a_record_passes_and_a_lost_record_does_not() -> None:
+    without = {key: values for key, values in GOOD.items() if "aide" not in key}
+    assert failed(check_report(without, "web-2", "1.2.0")) == ""
+    lost = {**without, "manifest_aide": ["bbbb"]}
+    assert failed(check_report(lost, "web-2", "1.2.0")) == "AIDE's record is the manifest's: no record"
 
 
 def test_an_empty_report_fails_every_check() -> None:

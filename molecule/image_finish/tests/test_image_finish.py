@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -62,3 +63,24 @@ def test_the_manifest_says_what_the_image_was_made_from(host):
 def test_the_control_node_has_the_same_manifest(host):
     copies = list(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]).glob("*.json"))
     assert host.file(MANIFEST).content_string in [copy.read_text() for copy in copies]
+
+
+def test_the_manifest_names_the_record_of_the_files(host):
+    aide = json.loads(host.file(MANIFEST).content_string)["aide"]
+    assert aide["sha256"] == host.file(aide["database"]).sha256sum
+    assert aide["version"] in host.run("aide --version 2>&1").stdout
+
+
+def test_the_record_holds_and_shows_a_changed_program(host):
+    assert host.run("aide --config=/etc/aide.conf --check").rc == 0
+    host.check_output("cp -p /usr/bin/sudo /root/sudo && printf x >>/usr/bin/sudo && chmod u+s /usr/bin/sudo")
+    found = host.run("aide --config=/etc/aide.conf --check")
+    host.check_output("cat /root/sudo >/usr/bin/sudo && rm /root/sudo && chmod u+s /usr/bin/sudo")
+    assert found.rc & 4 and ": /usr/bin/sudo\n" in found.stdout
+
+
+def test_the_manifest_holds_what_the_controls_found(host):
+    report = (Path(__file__).parents[1] / "files/report.json").read_bytes()
+    controls = json.loads(host.file(MANIFEST).content_string)["controls"]
+    assert controls["sha256"] == hashlib.sha256(report).hexdigest()
+    assert controls["results"] == {"ssh-banner": "excepted", "sudo-path": "pass"}

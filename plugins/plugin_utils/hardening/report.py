@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import hashlib
 import io
 import json
 import math
@@ -96,6 +97,17 @@ def _since_when(result: dict[str, Any], old: dict[str, Any] | None, before: dict
     if before is None or old is None or _kind(old["status"]) != _kind(result["status"]):
         return when
     return str(old.get("since", before["when"]))
+
+
+def summary_of(text: str, name: str) -> dict[str, Any]:
+    """What a manifest or a tag says of a host's report, given as it is in its file: enough to tell the result and to recognise the file."""
+    report = json.loads(text)
+    return {
+        "report": name,
+        "sha256": hashlib.sha256(text.encode("utf-8")).hexdigest(),
+        **{key: report[key] for key in ("when", "release", "score", "summary", "exceptions")},
+        "results": {entry["id"]: entry["status"] for entry in report["controls"]},
+    }
 
 
 def drift_message(report: dict[str, Any]) -> str:

@@ -1,0 +1,91 @@
+# Copyright (c) 2026 The ecommerce.fleet maintainers
+# MIT License (see LICENSE)
+"""AIDE's record of the files of an image, made when nothing will change them any more. Runs on the hosts, under Python 2.7 and 3.7+."""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import hashlib
+import io
+import os
+import re
+
+MYPY = False
+if MYPY:
+    from typing import Any, Callable, Dict, Optional, Tuple  # noqa: F401
+
+    Run = Callable[..., Tuple[int, str, str]]
+
+CONFIGURATION = "/etc/aide.conf"
+# Where Amazon Linux's configuration has them, and where the nightly comparison looks (control aide-service).
+DATABASE = "/var/lib/aide/aide.db.gz"
+NEW_DATABASE = "/var/lib/aide/aide.db.new.gz"
+
+
+class AideError(Exception):
+    """A message for the person who bakes: what failed, where, what to do."""
+
+
+def record(program, run, check_mode, root=""):
+    # type: (str, Run, bool, str) -> Tuple[bool, Optional[Dict[str, str]]]
+    """Have the database describe the files as they are: (whether it did not before, what the manifest says of it; None in check mode).
+
+    ``run(argv, data=…)`` answers (exit code, output, errors).
+    """
+    configuration = quiet(_read(root + CONFIGURATION))
+    there = os.path.exists(root + DATABASE)
+    if there and run([program, "--config=-", "--check"], data=configuration)[0] == 0:
+        return False, entry(program, run, root)
+    if check_mode:
+        return True, None
+    if os.path.lexists(root + NEW_DATABASE):
+        os.unlink(root + NEW_DATABASE)
+    code, out, errors = run([program, "--config=-", "--init"], data=configuration)
+    if code != 0 or not os.path.exists(root + NEW_DATABASE):
+        said = " ".join((errors.strip() or out.strip()).split())[-400:]
+        raise AideError(
+            "Recording the image: aide --init ended with exit code %d%s: %s. No image must be made from this host; correct %s, "
+            "which must have the database written to %s, and bake again."
+            % (code, "" if code else " and wrote no database", said or "no output", CONFIGURATION, NEW_DATABASE)
+        )
+    os.chmod(root + NEW_DATABASE, 0o600)
+    os.rename(root + NEW_DATABASE, root + DATABASE)
+    return True, entry(program, run, root)
+
+
+def quiet(configuration):
+    # type: (str) -> str
+    """The configuration without its report files: the log that AIDE would leave in the image is of no host."""
+    lines = [line for line in configuration.splitlines() if not re.match(r"\s*report_url\s*=", line)]
+    return "\n".join(lines + ["report_url=stdout"]) + "\n"
+
+
+def entry(program, run, root=""):
+    # type: (str, Run, str) -> Dict[str, str]
+    """What the manifest says: where the database is, its SHA-256, and which AIDE made it."""
+    _code, out, errors = run([program, "--version"])
+    version = re.search(r"\d+(\.\d+)+", out + errors)
+    return {
+        "database": DATABASE,
+        "sha256": _digest(root + DATABASE),
+        "version": version.group(0) if version else "unknown",
+    }
+
+
+def _read(path):
+    # type: (str) -> str
+    try:
+        with io.open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except (IOError, OSError) as error:
+        raise AideError(
+            "Recording the image: AIDE is installed, but %s cannot be read: %s. Reinstall the package aide or turn "
+            "image_finish_aide off." % (path, error)
+        )
+
+
+def _digest(path):
+    # type: (str) -> str
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
