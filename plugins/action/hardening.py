@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-import functools
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,23 +10,10 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.hardening.resources.firewall import CONFIRM, UNDO_SECONDS
-from ..plugin_utils.hardening import report, selection
-from ..plugin_utils.hardening.register import Control, RegisterError, load
+from ..plugin_utils.hardening import report, task
+from ..plugin_utils.hardening.register import RegisterError
 
-REGISTER = Path(__file__).resolve().parents[2] / "controls"
-OWN = ("level", "exceptions", "overrides", "register_directories", "report_directory")
-PASSED_ON = ("in_use", "audit_fails")
-
-
-@functools.cache
-def own_register() -> list[Control]:
-    """The collection's own register."""
-    return load([REGISTER])
-
-
-with contextlib.suppress(RegisterError):  # said when a task needs it
-    # Read once in Ansible's main process: the workers that it forks, one for each host, have it then.
-    own_register()
+OWN = ("audit_fails", "report_directory")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -40,33 +24,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        unknown = sorted(set(arguments) - set(OWN) - set(PASSED_ON))
+        unknown = sorted(set(arguments) - set(OWN) - set(task.OPTIONS))
         if unknown:
             raise AnsibleActionFail(
                 f"hardening has no option {', '.join(unknown)}; see ansible-doc ecommerce.fleet.hardening"
             )
         try:
-            chosen, exempt = self._choose(arguments)
+            wanted = task.read(arguments)
         except RegisterError as error:
             raise AnsibleActionFail(str(error)) from error
-        overrides = arguments.get("overrides") or {}
         result: dict[str, Any] = self._execute_module(
             module_name="ecommerce.fleet.hardening",
-            module_args={
-                **{name: arguments[name] for name in PASSED_ON if name in arguments},
-                "controls": [control.for_host(overrides.get(control.id, {})) for control in chosen],
-                "excepted": {exemption.control: exemption.shown for exemption in exempt},
-            },
+            module_args={**wanted.for_engine(), "audit_fails": arguments.get("audit_fails", False)},
             task_vars=task_vars,
         )
         result.pop("invocation", None)
         if result.pop("unproven", False) and (problem := self._confirm()) is not None:
-            _take_back(result, {control.id for control in chosen if control.type == "firewall"}, problem)
+            _take_back(result, {control.id for control in wanted.controls if control.type == "firewall"}, problem)
         folder = arguments.get("report_directory")
         if folder and "results" in result:
-            written = self._report(
-                Path(folder), chosen, exempt, result, (task_vars or {}).get("inventory_hostname", "host")
-            )
+            written = self._report(Path(folder), wanted, result, (task_vars or {}).get("inventory_hostname", "host"))
             if result.get("failed"):
                 result["msg"] = report.drift_message(written)
         if result.get("failed") and "results" in result:
@@ -84,34 +61,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return f"no new connection opens through it: {error}"
         return "no new connection came through it in time" if done["rc"] != 0 else None
 
-    def _choose(self, arguments: dict[str, Any]) -> tuple[list[Control], list[selection.Exemption]]:
-        more = [Path(path) for path in arguments.get("register_directories") or []]
-        controls = load([REGISTER, *more]) if more else own_register()
-        selection.check_in_use(arguments.get("in_use") or {})
-        selection.check_overrides(arguments.get("overrides") or {}, controls)
-        known = {control.id for control in controls}
-        today = datetime.datetime.now(tz=datetime.UTC).date()
-        exempt = selection.exemptions(arguments.get("exceptions") or [], known, today)
-        return selection.selected(controls, int(arguments.get("level", 1))), exempt
-
-    def _report(
-        self, folder: Path, chosen: list[Control], exempt: list[selection.Exemption], result: dict[str, Any], name: str
-    ) -> dict[str, Any]:
-        now = datetime.datetime.now(tz=datetime.UTC)
-        facts = report.HostFacts(
-            host=name,
-            when=now,
-            audit=self._task.check_mode,
-            release=result["release"],
-            container=result["container"],
-            used=result["used"],
-        )
-        written = report.host_report(facts, chosen, exempt, result["results"], report.previous(folder, name))
+    def _report(self, folder: Path, wanted: task.Task, result: dict[str, Any], name: str) -> dict[str, Any]:
         try:
-            report.write_host(folder, written)
+            return wanted.write_report(folder, name, result, audit=self._task.check_mode)
         except OSError as error:
             raise AnsibleActionFail(f"Cannot write the hardening report of {name} to {folder}: {error}") from error
-        return written
 
 
 def _take_back(result: dict[str, Any], controls: set[str], problem: str) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import re
+import tempfile
 
 MYPY = False
 if MYPY:
@@ -31,17 +32,20 @@ def record(program, run, check_mode, root=""):
     # type: (str, Run, bool, str) -> Tuple[bool, Optional[Dict[str, str]]]
     """Have the database describe the files as they are: (whether it did not before, what the manifest says of it; None in check mode).
 
-    ``run(argv, data=…)`` answers (exit code, output, errors).
+    ``run(argv)`` answers (exit code, output, errors).
     """
-    configuration = quiet(_read(root + CONFIGURATION))
     there = os.path.exists(root + DATABASE)
-    if there and run([program, "--config=-", "--check"], data=configuration)[0] == 0:
-        return False, entry(program, run, root)
-    if check_mode:
-        return True, None
-    if os.path.lexists(root + NEW_DATABASE):
-        os.unlink(root + NEW_DATABASE)
-    code, out, errors = run([program, "--config=-", "--init"], data=configuration)
+    configuration = _quiet_file(root)
+    try:
+        if there and run([program, "--config=" + configuration, "--check"])[0] == 0:
+            return False, entry(program, run, root)
+        if check_mode:
+            return True, None
+        if os.path.lexists(root + NEW_DATABASE):
+            os.unlink(root + NEW_DATABASE)
+        code, out, errors = run([program, "--config=" + configuration, "--init"])
+    finally:
+        os.unlink(configuration)
     if code != 0 or not os.path.exists(root + NEW_DATABASE):
         said = " ".join((errors.strip() or out.strip()).split())[-400:]
         raise AideError(
@@ -54,11 +58,15 @@ def record(program, run, check_mode, root=""):
     return True, entry(program, run, root)
 
 
-def quiet(configuration):
+def _quiet_file(root):
     # type: (str) -> str
-    """The configuration without its report files: the log that AIDE would leave in the image is of no host."""
-    lines = [line for line in configuration.splitlines() if not re.match(r"\s*report_url\s*=", line)]
-    return "\n".join(lines + ["report_url=stdout"]) + "\n"
+    """A copy of the configuration without its report files: the log that AIDE would leave in the image is of no host."""
+    lines = _read(root + CONFIGURATION).splitlines()
+    kept = [line for line in lines if not re.match(r"\s*report_url\s*=", line)]
+    handle, path = tempfile.mkstemp(prefix="fleet-aide-", suffix=".conf", dir=root + "/run")
+    with io.open(handle, "w", encoding="utf-8") as stream:
+        stream.write("\n".join(kept + ["report_url=stdout", ""]))
+    return path
 
 
 def entry(program, run, root=""):

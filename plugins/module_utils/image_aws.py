@@ -189,6 +189,11 @@ def wait_online(ssm: Any, instance_id: str, seconds: float) -> None:
 def probe(ssm: Any, instance_id: str, seconds: int) -> str:
     """Run the probe on the host; returns what it printed. Raises ImageError if it did not run to its end."""
     script = PROBE.replace("{health_seconds}", str(max(seconds // 2, 5)))
+    return run_command(ssm, instance_id, "the probe", script, seconds)
+
+
+def run_command(ssm: Any, instance_id: str, what: str, script: str, seconds: int) -> str:
+    """Run a script on the host as root; returns what it printed, of which there are at most 24,000 characters. Raises ImageError."""
     sent = ssm.send_command(
         DocumentName="AWS-RunShellScript",
         InstanceIds=[instance_id],
@@ -198,14 +203,14 @@ def probe(ssm: Any, instance_id: str, seconds: int) -> str:
     )
     command_id = sent["Command"]["CommandId"]
     ended = wait_for(
-        f"probe on {instance_id} (command {command_id})",
+        f"{what} on {instance_id} (command {command_id})",
         lambda: _invocation(ssm, command_id, instance_id),
         lambda seen: seen.get("Status") in ("Success", "Failed", "TimedOut", "Cancelled"),
         seconds + 15,
     )
     if ended["Status"] != "Success":
         said = (ended.get("StandardErrorContent") or "").strip()[-500:]
-        raise ImageError(f"the probe ended with {ended['Status']}: {said or 'no output'}")
+        raise ImageError(f"{what} ended with {ended['Status']}: {said or 'no output'}")
     return str(ended["StandardOutputContent"])
 
 

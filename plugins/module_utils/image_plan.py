@@ -135,6 +135,19 @@ def _check_record(report: Mapping[str, Sequence[str]]) -> list[Check]:
     ]
 
 
+def check_controls(results: Sequence[Mapping[str, Any]]) -> list[Check]:
+    """A failed check for each control that does not hold on the host. ``results``: the hardening engine's."""
+    failing = [Check(f"control {r['id']}", False, str(r["reason"])) for r in results if r["status"] == "fail"]
+    held = sum(result["status"] == "pass" for result in results)
+    return failing or [Check("hardening controls hold", held > 0, f"{held} of {len(results)} evaluated hold")]
+
+
+def score(controls: Mapping[str, Any]) -> str:
+    """What the controls came to, for a tag: `100.0; 40 not_applicable, 150 pass`. A score hides what was left out, so counts follow."""
+    counts = ", ".join(f"{number} {status}" for status, number in sorted(controls["summary"].items()))
+    return f"{controls['score']}; {counts}"
+
+
 def _answers(body: str, version: str) -> bool:
     """The body is JSON with "version": <version>; compared as text, so that a broken body is a failed check and no traceback."""
     return bool(body) and f'"version":"{version}"' in body.replace(" ", "") if version else '"version"' in body

@@ -157,11 +157,9 @@ container:
 """
 
 import json
-import resource
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils.hardening.engine import STATUSES, evaluate
-from ansible_collections.ecommerce.fleet.plugins.module_utils.hardening.host import Host
+from ansible_collections.ecommerce.fleet.plugins.module_utils.hardening.answer import answer
 from ansible_collections.ecommerce.fleet.plugins.module_utils.hardening.system import HardeningError, System
 
 MYPY = False
@@ -193,16 +191,6 @@ def failure_message(failed):
     return "\n".join(lines)
 
 
-def used():
-    # type: () -> Dict[str, Any]
-    """Processor time of this process and of those that it started, and the memory of the largest of them."""
-    figures = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return {
-        "cpu_seconds": round(sum(one.ru_utime + one.ru_stime for one in figures), 2),
-        "memory_mb": max(one.ru_maxrss for one in figures) // 1024,
-    }
-
-
 def main():
     # type: () -> None
     module = AnsibleModule(
@@ -216,30 +204,19 @@ def main():
     )
     system = System()
     # Under Python 2 the arguments are bytes; after a round trip all text is text.
-    controls, in_use, excepted = json.loads(
-        json.dumps([module.params[name] for name in ("controls", "in_use", "excepted")])
-    )
+    task = json.loads(json.dumps({name: module.params[name] for name in ("controls", "in_use", "excepted")}))
     try:
-        host = Host(system, in_use)
-        results = evaluate(controls, host, not module.check_mode, excepted)
+        said = answer(system, task, not module.check_mode)
     except HardeningError as error:
         module.fail_json(msg="%s" % error)
+    results = said["results"]
     failed = [item for item in results if item["status"] == "fail"]
-    summary = {status: len([item for item in results if item["status"] == status]) for status in STATUSES}
-    answer = {
-        "changed": any(item["changed"] for item in results) or (module.check_mode and bool(failed)),
-        "results": results,
-        "summary": summary,
-        "release": host.release,
-        "container": host.container,
-        "unproven": host.unproven,
-        "used": used(),
-    }  # type: Dict[str, Any]
+    said["changed"] = any(item["changed"] for item in results) or (module.check_mode and bool(failed))
     if module._diff:
-        answer["diff"] = shown_differences(system, results, module.check_mode)
+        said["diff"] = shown_differences(system, results, module.check_mode)
     if failed and (module.params["audit_fails"] or not module.check_mode):
-        module.fail_json(msg=failure_message(failed), **answer)
-    module.exit_json(**answer)
+        module.fail_json(msg=failure_message(failed), **said)
+    module.exit_json(**said)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ module: image_publish
 short_description: Publish a tested image
 version_added: 0.1.0
 description:
-  - Compares the test hosts of the regions with each other, tags the image C(State=published) with the digest of its manifest, and writes
-    its id to Parameter Store in every region. The id that was there before goes to C(<parameter>-previous), the target of a rollback.
+  - Compares the test hosts of the regions with each other, tags the image C(State=published) with the digest of its manifest and what the
+    hardening controls came to on its host, and writes its id to Parameter Store in every region. The id that was there before goes to
+    C(<parameter>-previous), the target of a rollback.
   - If a region can't be written, the parameters written before it are put back, so that no region runs ahead of another.
 options:
   images:
@@ -20,6 +21,10 @@ options:
     required: true
   reports:
     description: Region to the report of M(ecommerce.fleet.image_test). Not needed for images that are published already.
+    type: dict
+    default: {}
+  controls:
+    description: Region to C(controls) of M(ecommerce.fleet.image_test), for the tags C(HardeningScore) and C(HardeningReport).
     type: dict
     default: {}
   parameter:
@@ -80,6 +85,7 @@ class Publication:
         self.images: dict[str, str] = module.params["images"]
         self.parameter: str = module.params["parameter"]
         self.tags: dict[str, str] = module.params["parameter_tags"]
+        self.controls: dict[str, dict[str, Any]] = module.params["controls"]
         self.ec2 = {region: module.client("ec2", region=region) for region in self.images}
         self.ssm = {region: module.client("ssm", region=region) for region in self.images}
 
@@ -93,9 +99,12 @@ class Publication:
         return {region: image_aws.read_parameters(self.ssm[region], names) for region in self.images}
 
     def tag(self, regions: list[str], digest: str) -> None:
-        tags = image_aws.tag_list({"State": image_plan.PUBLISHED, "ManifestDigest": f"sha256:{digest}"})
         for region in regions:
-            self.ec2[region].create_tags(Resources=[self.images[region]], Tags=tags)
+            tags = {"State": image_plan.PUBLISHED, "ManifestDigest": f"sha256:{digest}"}
+            if found := self.controls.get(region):
+                tags["HardeningReport"] = f"sha256:{found['sha256']}"
+                tags["HardeningScore"] = image_plan.score(found)
+            self.ec2[region].create_tags(Resources=[self.images[region]], Tags=image_aws.tag_list(tags))
 
     def untag(self, regions: list[str]) -> None:
         tags = image_aws.tag_list({"State": image_plan.CANDIDATE})
@@ -165,6 +174,7 @@ def main() -> None:
         argument_spec={
             "images": {"type": "dict", "required": True},
             "reports": {"type": "dict", "default": {}},
+            "controls": {"type": "dict", "default": {}},
             "parameter": {"type": "str", "required": True},
             "parameter_tags": {"type": "dict", "default": {}},
         },

@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Checks the description of the image (available, IMDSv2, encrypted with the given key), boots a host from it without any SSH key, asks
     the host through Systems Manager (no port has to be open) whether it serves and is clean, and terminates it whatever happens.
+  - With O(hardening), every control of the register is evaluated on the host too, by the same engine as everywhere and without changing
+    anything; one that does not hold fails the image.
   - A host that an earlier, killed run left behind is terminated first; each also ends itself after O(lifetime_seconds).
   - In check mode only the description is checked.
 options:
@@ -59,6 +61,41 @@ options:
     description: After this time the host powers itself off and is terminated, in case nobody else does it.
     type: int
     default: 1800
+  hardening:
+    description: Which controls must hold, as in M(ecommerce.fleet.hardening), and where the report goes. Without it none are evaluated.
+    type: dict
+    suboptions:
+      level:
+        description: Controls up to this CIS level are evaluated.
+        type: int
+        choices: [1, 2]
+        default: 1
+      in_use:
+        description: What the roles of the host rely on.
+        type: dict
+        default: {}
+      exceptions:
+        description: Controls that need not hold.
+        type: list
+        elements: dict
+        default: []
+      overrides:
+        description: Control id to the part of its C(state) that differs.
+        type: dict
+        default: {}
+      register_directories:
+        description: Directories on the control node with more controls.
+        type: list
+        elements: path
+        default: []
+      report_directory:
+        description: Directory on the control node for the report, under the image's id.
+        type: path
+        required: true
+  audit_program:
+    description: Set by the action plugin.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -78,6 +115,9 @@ EXAMPLES = r"""
     subnet_filters: {"tag:Tier": app}
     security_group: web
     instance_profile: fleet-web
+    hardening:
+      in_use: {ports: [22, 80], services: [nginx], users: [ec2-user], mounts: []}
+      report_directory: build/hardening/images
 """
 
 RETURN = r"""
@@ -90,6 +130,13 @@ report:
   description: What the host said of itself, per key a list of values. Empty in check mode.
   returned: always
   type: dict
+controls:
+  description:
+    - What the controls came to on the host. C(report) is the path of the JSON report on the control node, C(sha256) its digest, C(score)
+      and C(summary) are as in it.
+  returned: if O(hardening) is given and the host answered
+  type: dict
+  sample: {report: build/hardening/images/ami-0123456789abcdef0.json, sha256: "…", score: 100.0, summary: {pass: 280}}
 seconds:
   description: How long each step took.
   returned: always
@@ -103,7 +150,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils import image_aws, image_plan
+from ansible_collections.ecommerce.fleet.plugins.module_utils import image_audit, image_aws, image_plan
 from ansible_collections.ecommerce.fleet.plugins.module_utils.fleet_aws import WaitTimeoutError
 
 try:
@@ -115,7 +162,7 @@ ROLE = "image-test"
 
 
 class Test:
-    """The test of one image in one region; ``checks``, ``report`` and ``seconds`` fill up as it goes."""
+    """The test of one image in one region; ``checks``, ``report``, ``audit`` and ``seconds`` fill up as it goes."""
 
     def __init__(self, module: Any) -> None:
         self.wanted = module.params
@@ -123,6 +170,7 @@ class Test:
         self.ec2, self.ssm, self.kms = (module.client(name) for name in ("ec2", "ssm", "kms"))
         self.checks: list[image_plan.Check] = []
         self.report: dict[str, list[str]] = {}
+        self.audit: dict[str, Any] | None = None
         self.seconds: dict[str, float] = {}
 
     @contextmanager
@@ -172,9 +220,25 @@ class Test:
         with self.timed("probe"):
             self.report = image_plan.parse_report(image_aws.probe(self.ssm, instance_id, self.wanted["wait_seconds"]))
         self.checks += image_plan.check_report(self.report, image.name, self.wanted["expected_version"])
+        if self.wanted["audit_program"]:
+            with self.timed("controls"):
+                self.evaluate_controls(instance_id)
+
+    def evaluate_controls(self, instance_id: str) -> None:
+        def run(script: str) -> str:
+            seconds = self.wanted["wait_seconds"]
+            return str(image_aws.run_command(self.ssm, instance_id, "the hardening audit", script, seconds))
+
+        self.audit = image_audit.audit(run, self.wanted["audit_program"])
+        self.checks += image_plan.check_controls(self.audit["results"])
 
     def result(self) -> dict[str, Any]:
-        return {"checks": image_plan.as_dicts(self.checks), "report": self.report, "seconds": self.seconds}
+        return {
+            "checks": image_plan.as_dicts(self.checks),
+            "report": self.report,
+            "audit": self.audit,
+            "seconds": self.seconds,
+        }
 
 
 def stop_on_signals() -> None:
@@ -201,6 +265,7 @@ def main() -> None:
             "host_tags": {"type": "dict", "default": {}},
             "wait_seconds": {"type": "int", "default": 300},
             "lifetime_seconds": {"type": "int", "default": 1800},
+            "audit_program": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -74,6 +74,18 @@ def test_the_manifest_of_the_image_is_kept_on_the_control_node(baked: dict[str, 
     assert "nginx" in {component["name"] for component in manifest["sbom"]["components"]}
 
 
+def test_the_manifest_holds_what_the_controls_found_in_the_bake_and_the_record_of_the_files(
+    baked: dict[str, dict[str, Any]],
+) -> None:
+    manifest = json.loads((ROOT / "build/packer/al2023.image-manifest.json").read_text())
+    report = (ROOT / "build/hardening/bake-lab-al2023/bake.json").read_bytes()
+    controls = manifest["controls"]
+    assert controls["sha256"] == hashlib.sha256(report).hexdigest()
+    assert controls["results"]["aide-first-boot"] in ("changed", "pass") and controls["summary"].get("fail", 0) == 0
+    assert len(controls["results"]) == sum(controls["summary"].values()) > 200
+    assert len(manifest["aide"]["sha256"]) == 64
+
+
 def test_a_check_run_of_the_publication_changes_nothing(lab: ImageLab, baked: dict[str, dict[str, Any]]) -> None:
     done = lab.play("publish_image", "--check", "--diff")
     assert done.returncode == 0, done.stdout[-3000:]
@@ -89,6 +101,11 @@ def test_a_tested_image_is_published_in_both_regions(lab: ImageLab, baked: dict[
         assert lab.parameters(region) == {"current": image["ImageId"]}
         tags = {t["Key"]: t["Value"] for t in lab.images(region)[-1]["Tags"]}
         assert (tags["State"], tags["ManifestDigest"]) == ("published", f"sha256:{digest}")
+        report = (ROOT / f"build/hardening/images-lab/{image['ImageId']}.json").read_bytes()
+        assert tags["HardeningReport"] == f"sha256:{hashlib.sha256(report).hexdigest()}"
+        summary = json.loads(report)["summary"]
+        assert summary.get("fail", 0) == 0 and summary["pass"] > 200
+        assert tags["HardeningScore"].startswith("100.0; ") and f"{summary['pass']} pass" in tags["HardeningScore"]
     assert lab.leftovers() == NOTHING
 
 
@@ -97,28 +114,27 @@ def test_publishing_again_changes_nothing(lab: ImageLab, baked: dict[str, dict[s
     assert done.returncode == 0 and "changed=0" in done.stdout, done.stdout[-3000:]
 
 
-@pytest.fixture
-def broken(lab: ImageLab, baked: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Region → a candidate made from the good image by somebody who logged in and left traces."""
+def spoil(lab: ImageLab, good: dict[str, Any], name: str, script: str) -> dict[str, str]:
+    """Region → a candidate made from the good image by somebody who logged in and ran the script."""
     subnets = lab.aws("ec2", "describe-subnets", "--filters", "Name=tag:Tier,Values=app")["Subnets"]
     started = lab.aws(
-        "ec2", "run-instances", "--image-id", baked[EAST]["ImageId"], "--instance-type", "t3.medium", "--subnet-id",
+        "ec2", "run-instances", "--image-id", good["ImageId"], "--instance-type", "t3.medium", "--subnet-id",
         subnets[0]["SubnetId"], "--iam-instance-profile", "Name=fleet-web",
     )  # fmt: skip
     host = started["Instances"][0]["InstanceId"]
-    wait_until(lambda: bool(lab.aws("ssm", "describe-instance-information")["InstanceInformationList"]), 90)
-    script = "echo secret >/root/.bash_history; touch -d '2026-01-01' /root/.bash_history"
-    lab.aws(
+    known = ("ssm", "describe-instance-information", "--filters", f"Key=InstanceIds,Values={host}")
+    wait_until(lambda: bool(lab.aws(*known)["InstanceInformationList"]), 90)
+    sent = lab.aws(
         "ssm", "send-command", "--instance-ids", host, "--document-name", "AWS-RunShellScript", "--parameters",
         json.dumps({"commands": [script]}),
     )  # fmt: skip
-    wait_until(lambda: lab.aws("ssm", "list-command-invocations")["CommandInvocations"][0]["Status"] == "Success", 60)
-    name = "ecommerce-web-lab-broken"
+    asked = ("ssm", "list-command-invocations", "--command-id", sent["Command"]["CommandId"])
+    wait_until(lambda: lab.aws(*asked)["CommandInvocations"][0]["Status"] == "Success", 60)
     plain = lab.aws("ec2", "create-image", "--instance-id", host, "--name", f"{name}-plain")["ImageId"]
     lab.aws("ec2", "wait", "image-available", "--image-ids", plain)
     lab.aws("ec2", "terminate-instances", "--instance-ids", host)
     tags = [{"Key": "State", "Value": "candidate"}, {"Key": "ArtifactVersion", "Value": RELEASE}]
-    tags += [t for t in baked[EAST]["Tags"] if t["Key"] in ("Application", "Environment", "OS")]
+    tags += [t for t in good["Tags"] if t["Key"] in ("Application", "Environment", "OS")]
     made = {}
     for region in (EAST, WEST):
         made[region] = lab.aws(
@@ -126,6 +142,7 @@ def broken(lab: ImageLab, baked: dict[str, dict[str, Any]]) -> dict[str, str]:
             "--kms-key-id", "alias/fleet-ebs", "--tag-specifications", json.dumps([{"ResourceType": "image", "Tags": tags}]),
             region=region,
         )["ImageId"]  # fmt: skip
+        lab.aws("ec2", "wait", "image-available", "--image-ids", made[region], region=region)
     return made
 
 
@@ -136,16 +153,27 @@ def wait_until(true: Any, seconds: float) -> None:
         time.sleep(0.5)
 
 
-def test_a_dirty_image_stays_a_candidate_and_the_message_names_it(
-    lab: ImageLab, baked: dict[str, dict[str, Any]], broken: dict[str, str]
+@pytest.mark.parametrize(
+    ("script", "named"),
+    [
+        pytest.param(
+            "echo secret >/root/.bash_history; touch -d '2026-01-01' /root/.bash_history",
+            "no shell history: /root/.bash_history",
+            id="history",
+        ),
+        pytest.param("chmod 0644 /etc/shadow", "control file-shadow: /etc/shadow mode is 0644", id="control"),
+        pytest.param("printf x >>/usr/bin/passwd", "files are as AIDE recorded them: /usr/bin/passwd", id="program"),
+    ],
+)
+def test_a_spoiled_image_stays_a_candidate_and_the_message_names_what_is_wrong(
+    lab: ImageLab, baked: dict[str, dict[str, Any]], script: str, named: str, request: pytest.FixtureRequest
 ) -> None:
-    for region, image_id in broken.items():
-        lab.aws("ec2", "wait", "image-available", "--image-ids", image_id, region=region)
-    done = lab.play("publish_image", fleet_image_id=broken[EAST])
+    made = spoil(lab, baked[EAST], f"ecommerce-web-lab-{request.node.callspec.id}", script)
+    done = lab.play("publish_image", fleet_image_id=made[EAST])
     said = " ".join(done.stdout.split())
     assert done.returncode != 0
-    assert f"Testing image {broken[EAST]} in {EAST}" in said
-    assert "no shell history: /root/.bash_history" in said
+    assert f"Testing image {made[EAST]} in {EAST}" in said
+    assert named in said
     assert "It stays a candidate; nothing was published" in said
     assert lab.parameters(EAST) == {"current": baked[EAST]["ImageId"]}
     assert lab.hosts(EAST) == lab.hosts(WEST) == []

@@ -19,9 +19,10 @@ class Aide:
         self.calls: list[str] = []
         self.configuration = ""
 
-    def __call__(self, argv: list[str], data: str = "") -> tuple[int, str, str]:
+    def __call__(self, argv: list[str]) -> tuple[int, str, str]:
         self.calls.append(argv[-1])
-        self.configuration = data or self.configuration
+        if argv[1].startswith("--config="):
+            self.configuration = Path(argv[1].removeprefix("--config=")).read_text()
         seen = "\n".join(sorted(path.name for path in (self.root / "etc").iterdir()))
         if argv[-1] == "--version":
             return 0, "", "Aide 0.16.2\n\nCompiled with the following options:"
@@ -36,12 +37,14 @@ class Aide:
 def root(tmp_path: Path) -> Path:
     (tmp_path / "var/lib/aide").mkdir(parents=True)
     (tmp_path / "etc").mkdir()
+    (tmp_path / "run").mkdir()
     (tmp_path / "etc/aide.conf").write_text(CONFIGURATION)
     return tmp_path
 
 
 def record(aide: Aide, check_mode: bool = False) -> tuple[bool, dict[str, str] | None]:
-    return image_aide.record("/usr/sbin/aide", aide, check_mode, str(aide.root))
+    changed, entry = image_aide.record("/usr/sbin/aide", aide, check_mode, str(aide.root))
+    return changed, entry
 
 
 def test_the_record_is_made_and_described(root: Path) -> None:
@@ -83,6 +86,7 @@ def test_nothing_is_left_in_the_report_file(root: Path) -> None:
     record(aide)
     assert "aide.log" not in aide.configuration
     assert aide.configuration.endswith("/etc PERMS\nreport_url=stdout\n")
+    assert list((root / "run").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,10 @@ from ansible_collections.ecommerce.fleet.plugins.modules import image_publish
 EAST, WEST = "us-east-1", "us-west-2"
 IMAGES = {EAST: "ami-e2", WEST: "ami-w2"}
 PARAMETER = "/fleet/shop/prod/al2023/ami"
+CONTROLS = {
+    EAST: {"sha256": "e" * 64, "score": 100.0, "summary": {"pass": 150, "not_applicable": 40}},
+    WEST: {"sha256": "f" * 64, "score": 99.5, "summary": {"pass": 149, "excepted": 1}},
+}
 
 
 class Region:
@@ -45,7 +49,13 @@ class Region:
 
 class Module:
     def __init__(self, regions: dict[str, Region], reports: dict[str, Any], check_mode: bool = False) -> None:
-        self.params = {"images": IMAGES, "reports": reports, "parameter": PARAMETER, "parameter_tags": {}}
+        self.params = {
+            "images": IMAGES,
+            "reports": reports,
+            "controls": CONTROLS,
+            "parameter": PARAMETER,
+            "parameter_tags": {},
+        }
         self.check_mode = check_mode
         self.regions = regions
 
@@ -69,7 +79,13 @@ def test_a_tested_image_is_published_in_both_regions_with_the_way_back(regions: 
     result = image_publish.publish(Module(regions, REPORTS))
     assert result["changed"] and result["previous"] == {EAST: "ami-e1", WEST: "ami-w1"}
     assert regions[WEST].parameters == {PARAMETER: "ami-w2", f"{PARAMETER}-previous": "ami-w1"}
-    assert regions[EAST].tags == {"State": "published", "ManifestDigest": "sha256:" + "f" * 64}
+    assert regions[EAST].tags == {
+        "State": "published",
+        "ManifestDigest": "sha256:" + "f" * 64,
+        "HardeningReport": "sha256:" + "e" * 64,
+        "HardeningScore": "100.0; 40 not_applicable, 150 pass",
+    }
+    assert regions[WEST].tags["HardeningScore"] == "99.5; 1 excepted, 149 pass"
 
 
 def test_publishing_again_changes_nothing_and_needs_no_test(regions: dict[str, Region]) -> None:
