@@ -161,11 +161,12 @@ def plan(remove, empty, empty_logs_below, keep):  # type: (List[str], List[str],
 
 
 def running_services(run_command, patterns):  # type: (Callable[..., Tuple[int, str, str]], List[str]) -> List[str]
-    """The running services that the patterns hit, by what systemd says."""
+    """The running services that the patterns hit, by what systemd says. Unlike its other commands this one takes no names without suffix."""
     if not patterns:
         return []
+    units = [pattern if pattern.endswith(".service") else pattern + ".service" for pattern in patterns]
     argv = ["systemctl", "list-units", "--type=service", "--state=active", "--plain", "--no-legend", "--full"]
-    _code, listed, _error = run_command(argv + patterns, check_rc=True)
+    _code, listed, _error = run_command(argv + units, check_rc=True)
     return sorted(line.split()[0] for line in listed.splitlines() if line.strip())
 
 

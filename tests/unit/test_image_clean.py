@@ -92,8 +92,8 @@ def test_the_services_that_run_are_asked_from_systemd_and_none_without_a_pattern
         return 0, "nginx.service loaded active running nginx\napp@3000.service loaded active running app\n", ""
 
     assert running_services(run_command, []) == [] and asked == []
-    assert running_services(run_command, ["nginx", "app@*"]) == ["app@3000.service", "nginx.service"]
-    assert asked[0][-2:] == ["nginx", "app@*"]
+    assert running_services(run_command, ["nginx.service", "app@*"]) == ["app@3000.service", "nginx.service"]
+    assert asked[0][-2:] == ["nginx.service", "app@*.service"]
 
 
 def test_the_manifest_gets_the_record_and_is_written_once(tmp_path: Path) -> None:
