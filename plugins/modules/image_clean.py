@@ -161,7 +161,7 @@ def plan(remove, empty, empty_logs_below, keep):  # type: (List[str], List[str],
 
 
 def running_services(run_command, patterns):  # type: (Callable[..., Tuple[int, str, str]], List[str]) -> List[str]
-    """The running services that the patterns hit, by what systemd says. Unlike its other commands this one takes no names without suffix."""
+    """The running services that the patterns hit, by what systemd says, whose list-units takes no names without suffix."""
     if not patterns:
         return []
     units = [pattern if pattern.endswith(".service") else pattern + ".service" for pattern in patterns]
