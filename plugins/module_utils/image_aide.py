@@ -64,8 +64,8 @@ def _quiet_file(root):
     lines = _read(root + CONFIGURATION).splitlines()
     kept = [line for line in lines if not re.match(r"\s*report_url\s*=", line)]
     handle, path = tempfile.mkstemp(prefix="fleet-aide-", suffix=".conf", dir=root + "/run")
-    with io.open(handle, "w", encoding="utf-8") as stream:
-        stream.write("\n".join(kept + ["report_url=stdout", ""]))
+    with os.fdopen(handle, "wb") as stream:
+        stream.write("\n".join(kept + ["report_url=stdout", ""]).encode("utf-8"))
     return path
 
 
