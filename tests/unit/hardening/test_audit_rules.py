@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugins.module_utils.hardening.registry import TYPES
-from plugins.module_utils.hardening.resources.audit import COMPILED, RULES, canonical
+from plugins.module_utils.hardening.resources.audit import COMPILED, RULES, canonical, for_machine
 from plugins.module_utils.hardening.resources.walk import set_id_programs
 
 from .conftest import Machine
@@ -45,6 +45,11 @@ def test_a_rule_is_known_again_in_the_kernels_list(written: str, listed: str) ->
 )
 def test_another_comparison_or_no_call_is_another_rule(other: str) -> None:
     assert canonical(other) != canonical(LISTED[1][0])
+
+
+def test_64_bit_arm_has_not_the_calls_for_modules_that_were_given_up() -> None:
+    rule = "-a always,exit -F arch=b64 -S init_module,finit_module,create_module,query_module -k kernel_modules"
+    assert for_machine(rule, "aarch64") == rule.replace(",create_module,query_module", "")
 
 
 def audited(machine: Machine) -> Machine:
