@@ -43,12 +43,15 @@ DEBIAN_ONLY = [
     "etc/rcS.d",
     "etc/default/cron",
     "etc/default/ssh",
+    "etc/logrotate.conf",
     "etc/logrotate.d",
     "etc/motd",
+    "etc/nftables.conf",
     "etc/update-motd.d",
     "etc/pam.d",
     "etc/ssh/sshd_config",
     "etc/ssh/sshd_config.d",
+    "etc/sudoers",
     "etc/sudoers.d",
     "etc/dnf/aliases.d/zypper.conf",
     "etc/dnf/plugins/local.conf",
@@ -107,6 +110,9 @@ DEBIAN_UNITS = [
     "hwclock.service",
     "cryptdisks.service",
     "cryptdisks-early.service",
+    "logrotate.service",
+    "logrotate.timer",
+    "nftables.service",
     "getty-static.service",
 ]
 MASKED_UNITS = (
@@ -126,7 +132,6 @@ LINKS = {
     "usr/bin/needs-restarting": "../libexec/dnf-utils-3",
 }
 MODES = {
-    "etc/sudoers": 0o440,
     "etc/sudoers.d": 0o750,
     "etc/sudoers.d/90-cloud-init-users": 0o440,
     "etc/ssh/sshd_config": 0o600,
@@ -235,7 +240,6 @@ def _directories_and_links(system: str, root: Path) -> None:
     if system == "al2":  # the journal is volatile; one file configures yum and what stands in for it
         _delete(root / "var/log/journal")
         (root / "etc/dnf/dnf.conf").symlink_to("../yum.conf")
-        _delete(root / "usr/lib/systemd/system/logrotate.timer")
 
 
 def _users(root: Path) -> None:

@@ -1,6 +1,7 @@
 """How each control is broken on a machine: derived from its type and state, or by its own recipe (``test`` in the register).
 
-A recipe is a shell script run by root. What enforcing can't set right, because a person has to decide, has a ``repair`` too.
+A recipe is a shell script run by root on the machine; with ``outside`` in the register it runs here, with the machine's INSTANCE_ID. What
+enforcing can't set right, because a person or another system has to, has a ``repair`` too.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from plugins.module_utils.hardening.resources.mounts import unit_name
 from plugins.plugin_utils.hardening.register import Control
+from tests.unit.hardening.simulated import contrary, listed
 
-Recipe = Callable[[dict[str, Any]], str | None]
+Recipe = Callable[[dict[str, Any]], str]
 
 
 class NoRecipeError(Exception):
@@ -19,38 +22,18 @@ class NoRecipeError(Exception):
 
 
 def recipe(control: Control, release: str) -> str | None:
-    """The script that breaks the control on a machine of this release; None where it can't be or is not part of it."""
-    if "skip" in control.test or release not in control.applies.get("os", [release]):
+    """The script that breaks the control on a machine of this release; None where it is tested by hand or not part of it."""
+    if "by_hand" in control.test or release not in control.applies.get("os", [release]):
         return None
     if "break" in control.test:
         return str(control.test["break"])
     state = {**control.state, **control.per_os.get(release, {}), **control.test.get("state", {})}
     try:
-        script = RECIPES[control.type](state)
+        return RECIPES[control.type](state)
     except KeyError as error:
         raise NoRecipeError(
-            f"{control.id}: type {control.type} has no recipe for breaking it; give it a test.break"
+            f"{control.id}: nothing says how a {control.type} of this state is broken; give it a test.break"
         ) from error
-    return script
-
-
-def listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list) else [value]
-
-
-def contrary(value: Any, accept: dict[str, Any] | None) -> str:
-    """A value that the control does not accept."""
-    conditions = accept or {}
-    if "at_most" in conditions:
-        return str(conditions["at_most"] + 1)
-    if "at_least" in conditions:
-        return str(conditions["at_least"] - 1)
-    text = {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-    if text in ("yes", "no"):
-        return "no" if text == "yes" else "yes"
-    if text.lstrip("-").isdigit():
-        return "1" if text == "0" else "0"
-    return "contrary"
 
 
 def _file(state: dict[str, Any]) -> str:
@@ -76,9 +59,7 @@ def _setting(state: dict[str, Any]) -> str:
     )
 
 
-def _lines(state: dict[str, Any]) -> str | None:
-    if "present" not in state:
-        return None
+def _lines(state: dict[str, Any]) -> str:
     scripts = [f"sed -i -E '\\#{item['pattern']}#d' {state['path']}" for item in state["present"]]
     return "; ".join(scripts)
 
@@ -146,8 +127,20 @@ def _audit_rule(state: dict[str, Any]) -> str:
     return f"kept=$(grep -vxF {rules} {path}); printf '%s\\n' \"$kept\" >{path}"
 
 
-def _package(state: dict[str, Any]) -> str | None:
-    """A package of that name: only its entry in the database counts, so an empty one will do."""
+def _mount(state: dict[str, Any]) -> str:
+    """The mount as it is now, and wherever the next boot would take it from."""
+    path, unit, scripts = state["path"], unit_name(state["path"]), []
+    for option in listed(state["options"]):
+        scripts.append(
+            f"mount -o remount,bind,{option.removeprefix('no')} {path}; sed -i -E '\\#\\s{path}\\s#s/,{option}//' /etc/fstab; "
+            f"for f in /usr/lib/systemd/system/{unit} /etc/systemd/system/{unit}.d/*.conf; do "
+            f'[ ! -e "$f" ] || sed -i "/^Options=/s/,{option}//" "$f"; done'
+        )
+    return "; ".join(scripts)
+
+
+def _package(state: dict[str, Any]) -> str:
+    """Only its entry in the database counts: it is taken out, or an empty package of that name put in."""
     if state["state"] == "present":
         return f"rpm -e --justdb --nodeps {listed(state['name'])[0]}"
     return f"rpm -i --nodeps --nosignature /root/broken/{listed(state['name'])[0]}-1-1.noarch.rpm"
@@ -166,7 +159,7 @@ def _service(state: dict[str, Any]) -> str:
         text = f"[Unit]\nDescription=broken on purpose\n{what}\n[Install]\nWantedBy=multi-user.target\n"
         scripts.append(
             f"systemctl unmask {unit} 2>/dev/null; printf {shlex.quote(text.replace('%', '%%'))} >/usr/lib/systemd/system/{unit}; "
-            f"systemctl daemon-reload; systemctl enable --now {unit}"
+            f"systemctl enable --now {unit}"
         )
     return "; ".join(scripts)
 
@@ -178,7 +171,7 @@ RECIPES: dict[str, Recipe] = {
     "lines": _lines,
     "sysctl": _sysctl,
     "kernel_module": _module,
-    "mount": lambda state: None,
+    "mount": _mount,
     "package": _package,
     "service": _service,
     "sshd": _sshd,

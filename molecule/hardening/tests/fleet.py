@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import testinfra
+import yaml
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 INVENTORY = os.environ["MOLECULE_INVENTORY_FILE"]
@@ -39,6 +40,11 @@ def on_machines(pattern: str, module: str, arguments: str) -> str:
 
 def machine(name: str) -> Any:
     return testinfra.get_host(f"ansible://{name}?ansible_inventory={INVENTORY}", sudo=True)
+
+
+def instance_id(name: str) -> str:
+    entries = yaml.safe_load(Path(os.environ["MOLECULE_INSTANCE_CONFIG"]).read_text())
+    return str(next(entry["instance_id"] for entry in entries if entry["instance"] == name))
 
 
 def address(name: str) -> str:

@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from breaks import recipe
-from fleet import EPHEMERAL, HOSTS, harden, on_machines
+from fleet import EPHEMERAL, HOSTS, harden, instance_id, on_machines
 
-from plugins.plugin_utils.hardening.register import load
+from plugins.plugin_utils.hardening.register import Control, load
+from tests.unit.hardening.test_every_simulated_control import CASES
 
 REGISTER = load([Path(__file__).parents[3] / "controls"])
+SIMULATED = {case.id for case in CASES}
 HOLDS = {"pass", "changed", "not_applied_here"}
-NOT_HERE = {
-    "file-bootloader": "a container has no boot loader",
-    "kernel-ptrace": "the kernel of the build machine may lack Yama",
-    "kernel-bpf-hardened": "a container's view of the kernel may lack it",
-    "kernel-no-sysrq": "a container's view of the kernel may lack it",
-    "kernel-no-kexec": "a container's view of the kernel may lack it",
-    "cron-crontab": "made by the system on Amazon Linux 2 only",
-    "root-umask": "a control of Amazon Linux 2 only",
-    "lockout-attempts": "a control of Amazon Linux 2023 only",
-    "lockout-time": "a control of Amazon Linux 2023 only",
-    "imds-needs-token": "the metadata service is outside of the host",
-}
-"""Controls that may not apply on a machine of the lab, and why."""
+UNIT_OF_TMP = r"[Unit]\nBefore=local-fs.target\n[Mount]\nWhat=tmpfs\nWhere=/tmp\nType=tmpfs\nOptions=mode=1777,nosuid,nodev,noexec\n"
 
 
 def empty_packages(folder: Path) -> Path:
     """Empty RPM packages with the names that must be absent."""
-    names = [
-        name
-        for c in REGISTER
-        if c.type == "package" and c.state["state"] == "absent"
-        for name in _names(c.state["name"])
-    ]
+    names = [name for c in REGISTER if c.type == "package" and not is_package(c) for name in _names(c.state["name"])]
     names.append("at")  # two controls are about it, and the repository does not have it
     head = "Name: {0}\nVersion: 1\nRelease: 1\nSummary: test\nLicense: MIT\nBuildArch: noarch\n%description\ntest\n%files\n"
     for name in names:
@@ -61,44 +49,103 @@ def _names(value):
     return value if isinstance(value, list) else [value]
 
 
-def script(name: str, key: str) -> str:
-    """All recipes for a machine as one script; each runs in a shell of its own, so that one's failure is only its own."""
-    parts = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]  # one recipe takes sudo's path away
+def mount_script() -> str:
+    """Makes what controls of mounts are about a file system of its own, described in fstab or, on Amazon Linux 2023, a unit (/tmp)."""
+    options: dict[str, set[str]] = {}
     for control in REGISTER:
-        text = recipe(control, name) if key == "break" else control.test.get(key)
-        if text:
+        if control.type == "mount":
+            options.setdefault(control.state["path"], set()).update(_names(control.state["options"]))
+    lines = ["set -e", "cp -p /etc/fstab /root/fstab-before"]
+    for path in sorted(options):
+        wanted = ",".join(sorted(options[path]))
+        if path in ("/tmp", "/dev/shm"):  # noqa: S108 - there is one already
+            fstab = f"tmpfs {path} tmpfs defaults,{wanted} 0 0"
+        else:
+            fstab = f"{path} {path} none bind,{wanted} 0 0"
+            lines.append(f"mount --bind {path} {path}; mount --make-private {path}")
+        lines.append(f"mount -o remount,bind,{wanted} {path}")
+        lines.append(f"echo '{fstab}' >>/etc/fstab")
+    by_unit = f"sed -i '/ \\/tmp /d' /etc/fstab; printf '{UNIT_OF_TMP}' >/usr/lib/systemd/system/tmp.mount"
+    lines.append(f"if grep -q 2023 /etc/system-release; then {by_unit}; fi; systemctl daemon-reload")
+    return "\n".join(lines) + "\n"
+
+
+def unmount_script() -> str:
+    paths = sorted({c.state["path"] for c in REGISTER if c.type == "mount"} - {"/tmp", "/dev/shm"}, reverse=True)  # noqa: S108
+    return (
+        "cp -p /root/fstab-before /etc/fstab; rm -rf /usr/lib/systemd/system/tmp.mount /etc/systemd/system/tmp.mount.d\n"
+        + "".join(f"umount -l {path}\n" for path in paths)
+        + "systemctl daemon-reload\n"
+    )
+
+
+def is_package(control: Control) -> bool:
+    """Of a package that must be there. Without it, other controls do not apply: those are broken and seen before it is taken away."""
+    return bool(control.type == "package" and control.state["state"] == "present")
+
+
+def script(name: str, key: str, controls: Sequence[Control]) -> str:
+    """Their recipes for a machine as one script; each runs in a shell of its own, so that one's failure is only its own."""
+    parts = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]  # one recipe takes sudo's path away
+    for control in controls:
+        text = text_of(control, name, key)
+        if text and not control.test.get("outside"):
             parts.append(
                 f"( {text} ) >/dev/null 2>/tmp/{control.id}.err || echo RECIPE FAILED {control.id}: $(cat /tmp/{control.id}.err)"
             )
     return "\n".join(parts) + "\n"
 
 
-def run_script(name: str, key: str) -> None:
-    path = EPHEMERAL / f"{key}-{name}.sh"
-    path.write_text(script(name, key))
-    said = on_machines(name, "script", str(path))
+def text_of(control: Control, name: str, key: str) -> str | None:
+    return recipe(control, name) if key == "break" else control.test.get(key)
+
+
+def run_scripts(key: str, controls: Sequence[Control] = REGISTER) -> None:
+    """On both machines at once."""
+    with ThreadPoolExecutor(len(HOSTS)) as pool:
+        list(pool.map(lambda name: run_script(name, key, controls), HOSTS))
+
+
+def run_script(name: str, key: str, controls: Sequence[Control]) -> None:
+    """Run the recipes on the machine, and outside of it those that are about what lies there."""
+    said = on_machines(name, "script", str(written(f"{key}-{name}", script(name, key, controls))))
     assert "RECIPE FAILED" not in said, said
+    for control in controls:
+        text = text_of(control, name, key)
+        if text and control.test.get("outside"):
+            environment = {**os.environ, "INSTANCE_ID": instance_id(name)}
+            subprocess.run(["sh", "-c", text], env=environment, check=True, capture_output=True, timeout=60)
+
+
+def written(name: str, text: str) -> Path:
+    path = EPHEMERAL / f"{name}.sh"
+    path.write_text(text)
+    return path
 
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
     """The results before, after breaking everything, after enforcing, and of the run after that."""
+    packages = [c for c in REGISTER if is_package(c)]
     archive = empty_packages(tmp_path_factory.mktemp("rpm"))
     on_machines("all", "file", "path=/root/broken state=directory mode=0700")
     on_machines("all", "unarchive", f"src={archive} dest=/root/broken/")
     on_machines("all", "command", "rpm -U --force --nodeps --nosignature /root/broken/at-1-1.noarch.rpm")
+    on_machines("all", "script", str(written("mount", mount_script())))
     _done, before = harden("--check")
     try:
-        for name in HOSTS:
-            run_script(name, "break")
+        run_scripts("break", [c for c in REGISTER if not is_package(c)])
         audit, broken = harden("--check", hardening_audit_fails=True)
+        run_scripts("break", packages)
+        _done, without = harden("--check")
         for name in HOSTS:
-            run_script(name, "repair")
+            broken[name].update({c.id: without[name][c.id] for c in packages})
+        run_scripts("repair")
         enforced_run, enforced = harden()
         second_run, second = harden()
     finally:
-        for name in HOSTS:
-            run_script(name, "cleanup")
+        run_scripts("cleanup")
+        on_machines("all", "script", str(written("unmount", unmount_script())))
     return {
         "before": before,
         "broken": broken,
@@ -109,15 +156,28 @@ def story(tmp_path_factory):
     }
 
 
-def test_every_control_is_tested_on_one_of_the_machines(story):
-    tested = {
+@pytest.mark.parametrize("name", HOSTS)
+def test_every_control_is_seen_in_full_on_this_release_or_on_a_machine_of_files(story, name):
+    """Broken here and set right here; else, where this machine can't show it, among the simulated ones."""
+    not_here = {
         c.id
         for c in REGISTER
-        for name in HOSTS
-        if recipe(c, name) and story["before"][name][c.id]["status"] != "not_applicable"
+        if name in c.applies.get("os", HOSTS)
+        and (
+            not recipe(c, name)
+            or "not_appli" in story["before"][name][c.id]["status"] + story["second"][name][c.id]["status"]
+        )
     }
-    excused = {c.id for c in REGISTER if "skip" in c.test} | set(NOT_HERE)
-    assert {c.id for c in REGISTER} - tested - excused == set()
+    assert {c for c in not_here if f"{c}-{name}" not in SIMULATED} == set()
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_what_is_tested_by_hand_can_not_be_tested_here(story, name):
+    assert {
+        c.id: story["before"][name][c.id]["status"]
+        for c in REGISTER
+        if "by_hand" in c.test and story["before"][name][c.id]["status"] != "not_applicable"
+    } == {}
 
 
 @pytest.mark.parametrize("name", HOSTS)

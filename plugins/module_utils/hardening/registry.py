@@ -7,7 +7,8 @@ from .resources.audit import AuditCompiled, AuditRule
 from .resources.boot import BootArgument, CryptoPolicy
 from .resources.files import File, Lines, Setting
 from .resources.firewall import Firewall
-from .resources.kernel import KernelModule, Mount, Sysctl
+from .resources.kernel import KernelModule, Sysctl
+from .resources.mounts import Mount
 from .resources.partitions import Partition
 from .resources.privilege import PamRule, SudoDefault, SudoRules
 from .resources.probes import Probe

@@ -24,8 +24,9 @@ CIS_NUMBER = re.compile(r"^\d+(\.\d+)+$")
 SEVERITIES = ("low", "medium", "high")
 FRAMEWORKS = ("pci_dss", "soc2", "iso27001", "gdpr")
 REQUIRED = {"id", "title", "level", "severity", "rationale", "type", "state"}
-TEST = {"break", "repair", "cleanup", "skip", "state"}
-"""Of a control's test: how to break it; for what needs a person, how to repair it; cleaning up; why it is not broken; other state."""
+TEST = {"break", "repair", "cleanup", "outside", "state", "by_hand"}
+"""Of a control's test: scripts that break it, repair it where that takes a person, and clean up; whether they run outside of the host;
+other state to break it with. Or ``by_hand``: why no machine of the lab can show it, so that its test is one of the unit tests."""
 OPTIONAL = {"cis", "applies", "maps", "per_os", "test"}
 APPLIES = {"os", "container", "path", "package", "service", "in_use", "unless_in_use"}
 RELEASE_NAMES = tuple(RELEASES.values())
@@ -155,9 +156,7 @@ def check(item: Any) -> list[tuple[Place, str]]:
     for name in ("title", "rationale"):
         if name in item and not (isinstance(item[name], str) and item[name].strip()):
             result.append(((name,), f"{name} must be a sentence"))
-    for name in sorted(_mapping(item.get("test")).keys() - TEST):
-        result.append((("test", name), f"test knows {', '.join(sorted(TEST))}, not {name}"))
-    result += _check_references(item) + _check_applies(item.get("applies", {}))
+    result += _check_test(item.get("test", {})) + _check_references(item) + _check_applies(item.get("applies", {}))
     if item.get("type") in TYPES and "state" in item:
         result += [(("state", *place), text) for place, text in check_state(item["type"], item["state"])]
         for release, changes in _mapping(item.get("per_os")).items():
@@ -166,6 +165,19 @@ def check(item: Any) -> list[tuple[Place, str]]:
             result += [
                 (("per_os", release, *place), text) for place, text in check_state(item["type"], changes, partial=True)
             ]
+    return result
+
+
+def _check_test(test: Any) -> list[tuple[Place, str]]:
+    if not isinstance(test, dict):
+        return [(("test",), "test must be a mapping")]
+    result: list[tuple[Place, str]] = [
+        (("test", name), f"test knows {', '.join(sorted(TEST))}, not {name}") for name in sorted(test.keys() - TEST)
+    ]
+    if "by_hand" in test and (len(test) > 1 or not (isinstance(test["by_hand"], str) and test["by_hand"].strip())):
+        result.append((("test", "by_hand"), "by_hand stands alone and says why no machine can show it"))
+    if test.get("outside") and not {"break", "repair"} <= test.keys():
+        result.append((("test", "outside"), "outside needs break and repair: enforcing changes nothing out there"))
     return result
 
 

@@ -144,3 +144,19 @@ def test_level_two_includes_level_one(controls: list[Control]) -> None:
 def test_unknown_kinds_of_use_are_refused() -> None:
     with pytest.raises(RegisterError, match="ports, services, users, mounts"):
         check_in_use({"port": [22]})
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ("{skip: no time}", "not skip"),
+        ("{by_hand: ''}", "says why no machine can show it"),
+        ("{by_hand: no such disk, break: x}", "stands alone"),
+        ("{outside: true, break: x}", "outside needs break and repair"),
+        ("[x]", "test must be a mapping"),
+    ],
+)
+def test_a_control_can_not_go_without_a_test(tmp_path: Path, test: str, message: str) -> None:
+    (tmp_path / "a.yml").write_text(f"{GOOD}  test: {test}\n")
+    with pytest.raises(RegisterError, match=message):
+        load([tmp_path])

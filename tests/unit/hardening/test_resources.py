@@ -9,14 +9,12 @@ import pytest
 from plugins.module_utils.hardening.host import Host
 from plugins.module_utils.hardening.registry import TYPES
 from plugins.module_utils.hardening.resources.base import NotApplicableError
-from plugins.module_utils.hardening.resources.kernel import with_mount_options
 from plugins.module_utils.hardening.resources.privilege import default_value, pam_entry, with_pam_entry
 from plugins.module_utils.hardening.resources.probes import listeners
 from plugins.module_utils.hardening.system import HardeningError
 
 from .conftest import Machine
-
-SHM = "/dev/shm"  # noqa: S108 - the mount point itself
+from .simulated import kernel_modules
 
 
 def differences(host: Host, kind: str, state: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -134,36 +132,12 @@ def test_a_parameter_that_the_container_may_not_set_is_beyond_it(
 
 
 def test_a_module_is_refused_and_unloaded(machine: Machine) -> None:
-    modules = machine.put("/proc/modules", "usb_storage 81920 0 - Live 0x0\n")
-
-    def unload(argv: list[str], stdin: str | None) -> tuple[int, str]:
-        modules.write_text("")
-        return 0, ""
-
-    machine.answers["modprobe -r usb-storage"] = unload
+    kernel_modules(machine, "usb-storage")
     enforce(machine.host(), "kernel_module", {"name": "usb-storage"})
     assert (
         machine.text("/etc/modprobe.d/fleet-hardening.conf")
         == "install usb-storage /bin/false\nblacklist usb-storage\n"
     )
-
-
-def test_mount_options_are_added_to_the_entry_or_a_new_one() -> None:
-    fstab = "UUID=1 / xfs defaults 0 0\ntmpfs /dev/shm tmpfs defaults,nodev 0 0\n"
-    assert "tmpfs\t/dev/shm\ttmpfs\tdefaults,nodev,noexec\t0\t0\n" in with_mount_options(
-        fstab, SHM, ["nodev", "noexec"]
-    )
-    assert with_mount_options("", SHM, ["noexec"]) == "tmpfs\t/dev/shm\ttmpfs\tdefaults,noexec\t0\t0\n"
-
-
-def test_mounts_of_a_container_are_beyond_it_and_those_in_use_not_applicable(machine: Machine) -> None:
-    machine.put("/proc/self/mounts", "tmpfs /dev/shm tmpfs rw,nosuid,nodev 0 0\n")
-    state = {"path": SHM, "options": ["nodev", "noexec"]}
-    found = TYPES["mount"].read(machine.host(container=True), state)
-    assert [what for what, _w, _f in TYPES["mount"].diff(state, found)] == ["noexec"]
-    assert "noexec" in found.beyond
-    with pytest.raises(NotApplicableError, match="in use"):
-        differences(machine.host(in_use={"mounts": [SHM]}), "mount", state)
 
 
 def test_a_package_is_removed_without_what_depends_on_it(machine: Machine) -> None:

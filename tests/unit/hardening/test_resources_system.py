@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 import pytest
 
@@ -13,6 +12,7 @@ from plugins.module_utils.hardening.resources.base import NotApplicableError
 from plugins.module_utils.hardening.system import HardeningError
 
 from .conftest import Machine
+from .simulated import Grubby, kernel_audit
 from .test_resources import differences, enforce
 
 WATCH = "-w /etc/sudoers -p wa -k scope"
@@ -45,37 +45,22 @@ def test_64_bit_arm_gets_the_calls_that_its_kernel_has() -> None:
     assert for_machine(WATCH, "aarch64") == WATCH
 
 
-def kernel(machine: Machine, enabled: int = 1) -> list[str]:
-    """auditctl with rules of its own."""
-    rules: list[str] = []
-
-    def load(argv: Sequence[str], _stdin: str | None) -> tuple[int, str]:
-        rules.append(" ".join(argv[1:]))
-        return 0, ""
-
-    (machine.root / "etc/audit/rules.d").mkdir(parents=True)
-    machine.answers["auditctl"] = load
-    machine.answers["auditctl -l"] = lambda _argv, _stdin: (0, "\n".join(rules) or "No rules")
-    machine.answers["auditctl -s"] = (0, f"enabled {enabled}\nfailure 1")
-    return rules
-
-
 def test_a_rule_is_written_and_loaded(machine: Machine) -> None:
-    rules = kernel(machine)
+    rules = kernel_audit(machine)
     enforce(machine.host(), "audit_rule", {"rules": [WATCH, CALLS]})
     assert machine.text(RULES).splitlines() == [WATCH, CALLS]
     assert len(rules) == 2
 
 
 def test_a_rule_of_another_file_is_not_written_twice(machine: Machine) -> None:
-    kernel(machine)
+    kernel_audit(machine)
     machine.put("/etc/audit/rules.d/own.rules", f"# ours\n{WATCH}\n")
     enforce(machine.host(), "audit_rule", {"rules": WATCH})
     assert not (machine.root / RULES.lstrip("/")).exists()
 
 
 def test_locked_rules_and_a_shared_kernel_are_told(machine: Machine) -> None:
-    rules = kernel(machine, enabled=2)
+    rules = kernel_audit(machine, enabled=2)
     for container in (False, True):
         found = read_rule(machine, container)
         assert list(found.beyond) == [f"now: {WATCH}"]
@@ -90,7 +75,7 @@ def read_rule(machine: Machine, container: bool):  # type: ignore[no-untyped-def
 
 
 def test_a_program_that_is_not_there_needs_no_rule(machine: Machine) -> None:
-    kernel(machine)
+    kernel_audit(machine)
     rule = "-a always,exit -F path=/usr/bin/pkexec -F perm=x -k privileged"
     with pytest.raises(NotApplicableError):
         differences(machine.host(), "audit_rule", {"rules": rule})
@@ -148,27 +133,6 @@ def test_a_walk_that_takes_too_long_is_no_result(machine: Machine, monkeypatch: 
         differences(machine.host(), "file_walk", {"check": "unowned"})
 
 
-def grubby(machine: Machine) -> dict[str, str]:
-    kernels = {
-        "/boot/vmlinuz-a": "ro quiet audit=0",
-        "/boot/vmlinuz-b": "ro audit=1 audit_backlog_limit=16384 selinux=0",
-    }
-
-    def update(argv: list[str], _stdin: str | None) -> tuple[int, str]:
-        option, _equals, value = argv[2].partition("=")
-        name = value.partition("=")[0]
-        for kernel_, line in kernels.items():
-            words = [word for word in line.split() if word.partition("=")[0] != name]
-            kernels[kernel_] = " ".join(words + ([value] if option == "--args" else []))
-        return 0, ""
-
-    machine.answers["grubby --info"] = lambda _argv, _stdin: (
-        0, "".join(f'index=0\nkernel="{name}"\nargs="{line}"\n' for name, line in kernels.items()),
-    )  # fmt: skip
-    machine.answers["grubby --update-kernel"] = update
-    return kernels
-
-
 @pytest.mark.parametrize(
     ("state", "wrong"),
     [
@@ -178,7 +142,7 @@ def grubby(machine: Machine) -> dict[str, str]:
     ],
 )
 def test_every_kernel_gets_the_argument(machine: Machine, state: dict[str, object], wrong: list[str]) -> None:
-    grubby(machine)
+    Grubby(machine, a="ro quiet audit=0", b="ro audit=1 audit_backlog_limit=16384 selinux=0")
     host = machine.host()
     assert [what for what, _w, _f in differences(host, "boot_argument", state)] == [
         f"/boot/vmlinuz-{name}: {state['argument']}" for name in wrong

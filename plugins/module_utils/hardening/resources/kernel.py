@@ -1,4 +1,4 @@
-"""What the kernel is told: parameters, modules, mount options."""
+"""What the kernel is told: parameters, modules."""
 
 from __future__ import absolute_import, division, print_function
 
@@ -7,7 +7,7 @@ import re
 from ..compare import accepted, difference, text, wanted_text
 from ..system import HardeningError
 from ..textfile import get, put, without_comments
-from .base import Found, NotApplicableError, Resource, listed
+from .base import Found, NotApplicableError, Resource
 
 __metaclass__ = type
 
@@ -146,65 +146,3 @@ def _module_pattern(name):
     # type: (str) -> str
     """The kernel takes - and _ in names of modules for the same."""
     return "".join("[-_]" if letter in "-_" else re.escape(letter) for letter in name)
-
-
-class Mount(Resource):
-    """Options that a file system of its own must be mounted with, now and at the next boot."""
-
-    name = "mount"
-    fields = {"path": "text!", "options": "texts!"}
-
-    def read(self, host, state):
-        # type: (Host, Dict[str, Any]) -> Found
-        path = state["path"]
-        if host.uses("mounts", path):
-            raise NotApplicableError("in use: mount %s was declared by the playbook" % path)
-        now = _mount_options(host.system.read("/proc/self/mounts") or "", path, 3)
-        if now is None:
-            raise NotApplicableError("%s is not a file system of its own" % path)
-        there = set(now.split(","))
-        values = {option: text(option in there) for option in listed(state["options"])}
-        beyond = {}
-        if host.container:
-            beyond = dict.fromkeys(values, "mounts of a container are made by its host")
-        return Found(values, beyond)
-
-    def diff(self, state, found):
-        # type: (Dict[str, Any], Found) -> List[Difference]
-        return [difference(option, "yes", value) for option, value in sorted(found.values.items()) if value != "yes"]
-
-    def apply(self, host, state, found):
-        # type: (Host, Dict[str, Any], Found) -> None
-        path, wanted = state["path"], [option for option, value in sorted(found.values.items()) if value != "yes"]
-        if path == "/tmp" and host.system.exists("/usr/lib/systemd/system/tmp.mount"):  # noqa: S108 - the mount point itself
-            drop_in = "/etc/systemd/system/tmp.mount.d/fleet-hardening.conf"
-            options = _mount_options(host.system.read("/proc/self/mounts") or "", path, 3) or ""
-            host.system.write(drop_in, "[Mount]\nOptions=%s\n" % ",".join([options] + wanted))
-            host.later("daemon-reload", "")
-        else:
-            host.system.write("/etc/fstab", with_mount_options(host.system.read("/etc/fstab") or "", path, wanted))
-        done = host.system.run(["mount", "-o", "remount," + ",".join(wanted), path])
-        if done.code != 0:
-            raise HardeningError("cannot remount %s with %s: %s" % (path, ",".join(wanted), done.said))
-
-
-def _mount_options(mounts, path, column):
-    # type: (str, str, int) -> Optional[str]
-    rows = [line.split() for line in mounts.splitlines() if not line.startswith("#")]
-    found = [row[column] for row in rows if len(row) > column and row[1] == path]
-    return found[-1] if found else None
-
-
-def with_mount_options(fstab, path, options):
-    # type: (str, str, List[str]) -> str
-    """fstab(5) with the options added to the entry of ``path``; a tmpfs entry is made if it has none."""
-    lines, done = [], False
-    for entry in fstab.splitlines():
-        line, row = entry, entry.split()
-        if len(row) > 3 and row[1] == path and not line.startswith("#"):
-            row[3] = ",".join([row[3]] + [option for option in options if option not in row[3].split(",")])
-            line, done = "\t".join(row), True
-        lines.append(line)
-    if not done:
-        lines.append("\t".join(["tmpfs", path, "tmpfs", ",".join(["defaults"] + options), "0", "0"]))
-    return "\n".join(lines) + "\n"

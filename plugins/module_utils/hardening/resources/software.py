@@ -81,12 +81,14 @@ class Service(Resource):
         # type: (Host, Dict[str, Any], Found) -> None
         for name in sorted({what.rsplit(" ", 1)[0] for what, _w, _f in self.diff(state, found)}):
             unit = name if "." in name else name + ".service"
+            off = not state["enabled"] and not state["running"]
+            # systemd reads all units again after each step, unless told not to: once a service is enough.
             if state["enabled"]:
-                steps = [["systemctl", "unmask", unit], ["systemctl", "enable", unit]]
+                steps = [["systemctl", "--no-reload", "unmask", unit], ["systemctl", "enable", unit]]
             else:
-                steps = [["systemctl", "disable", unit]]
+                steps = [["systemctl"] + (["--no-reload"] if off else []) + ["disable", unit]]
             steps.append(["systemctl", "start" if state["running"] else "stop", unit])
-            if not state["enabled"] and not state["running"]:
+            if off:
                 steps.append(["systemctl", "mask", unit])
             for argv in steps:
                 done = host.system.run(argv, timeout=60)
