@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from plugins.module_utils.hardening.host import RELEASES
-from plugins.plugin_utils.hardening.register import load
+from plugins.plugin_utils.hardening.register import Control, load
 from tests.lint.tree import output, run
 from tests.unit.hardening.test_every_simulated_control import CASES
 
@@ -24,7 +24,7 @@ def test_the_rendered_register_is_up_to_date() -> None:
 
 @pytest.mark.parametrize("control", REGISTER, ids=lambda control: control.id)
 def test_the_control_is_broken_on_a_machine_of_each_release_or_tested_by_hand(
-    control, monkeypatch: pytest.MonkeyPatch
+    control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """molecule/hardening breaks it, and sees that it is found, set right and left alone."""
     monkeypatch.syspath_prepend(ROOT / "molecule/hardening/tests")

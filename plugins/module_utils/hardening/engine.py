@@ -160,19 +160,37 @@ def _first_look(item, host, excepted):
 
 def _enforce(items, host):
     # type: (List[Evaluation], Host) -> None
-    for item in items:
-        if item.resource.guard is None:
-            item.look_again_if_unread(host)
-            if item.status == "":
-                _apply(item, host)
-            if item.status == "":
-                item.settle(host)
-    _run_later(host, items)
     groups = sorted({item.resource.guard for item in items if item.resource.guard})
     # Taken once, before any of them: what one group has cut is not forgotten when the next is proven.
     before = guard.ways_in(host) if groups else {}
+    if "files" in groups:  # first: services are started with them
+        groups.remove("files")
+        enforce_guarded("files", [item for item in items if item.resource.guard == "files"], host, before)
+    plain = [item for item in items if item.resource.guard is None]
+    for item in plain:
+        item.look_again_if_unread(host)
+        _set_right(item, host)
+    _run_later(host, items)
+    if groups and any(item.changed for item in items):
+        # What could not be asked may be asked now: sshd says nothing while a host key is open to others.
+        guard.forget_sshd(host)
+        before = dict(guard.ways_in(host), **before)
     for group in groups:
         enforce_guarded(group, [item for item in items if item.resource.guard == group], host, before)
+    if groups:
+        # What failed may do now that the others hold: nftables starts once its rules are there.
+        for item in [item for item in plain if item.status == "fail" and not item.unread]:
+            item.end("")
+            item.look(host)
+            _set_right(item, host)
+
+
+def _set_right(item, host):
+    # type: (Evaluation, Host) -> None
+    if item.status == "":
+        _apply(item, host)
+    if item.status == "":
+        item.settle(host)
 
 
 def _disturbed(items, host):
@@ -268,10 +286,9 @@ def enforce_guarded(group, items, host, before):
 def _apply_all(group, items, host):
     # type: (str, List[Evaluation], Host) -> None
     for item in items:
-        if group == "sshd":
-            item.look_again_if_unread(host)
-        else:
-            # An account that another control has just changed is seen as it is now. (Asking sshd each time would take long.)
+        item.look_again_if_unread(host)
+        if group != "sshd" and item.status == "":
+            # What another control has just changed is seen as it is now. (Asking sshd each time would take long.)
             item.look(host)
         if item.status == "":
             _apply(item, host)
@@ -283,9 +300,7 @@ def _proof(group, host, before):
     refused = guard.check(group, host)
     if refused:
         return refused
-    host.system.forget("sshd")
-    for user in guard.people(host):
-        host.system.forget("sshd %s" % user)
+    guard.forget_sshd(host)
     if group == "sshd":
         try:
             guard.reload_sshd(host)

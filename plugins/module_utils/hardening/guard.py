@@ -38,9 +38,10 @@ def ways_in(host):
     # type: (Host) -> Dict[str, bool]
     """Every way into the host that can be tried from here -> whether it works now.
 
-    "SSH port N" answers; "SSH session of U": a new session opens, through the configuration and PAM stacks that are in place now, for a key
-    made for this; "sudo of U": root by it, without a terminal or a password; "key of U": sshd finds an authorised key of the user;
-    "Session Manager": its agent runs; "endpoint E": the host reaches what was declared in use, such as Systems Manager and the metadata.
+    "SSH port N" answers; "SSH on A": sshd listens on the address; "SSH session of U": a new session opens, through the configuration and
+    PAM stacks that are in place now, for a key made for this; "sudo of U": root by it, without a terminal or a password; "key of U": sshd
+    finds and takes an authorised key of the user; "Session Manager": its agent runs; "endpoint E": the host reaches what was declared in
+    use, such as Systems Manager and the metadata.
     """
     ways = {"Session Manager": agent_runs(host)}
     for endpoint in host.in_use.get("endpoints", []):
@@ -49,8 +50,12 @@ def ways_in(host):
         ways["sudo of " + user] = host.system.run(["runuser", "-u", user, "--", "sudo", "-n", "true"]).code == 0
     try:
         settings = effective(host)
+        active = sshd_is_active(host)
         for port in settings.get("port", "22").split():
-            ways["SSH port " + port] = sshd_is_active(host) and port_answers(int(port))
+            ways["SSH port " + port] = active and port_answers(int(port))
+        # What is tried here goes over loopback; whether sshd listens for others, it has to say itself.
+        for address in settings.get("listenaddress", "").split():
+            ways["SSH on " + address] = active
         for user in people(host):
             ways["key of " + user] = has_key(host, user)
             ways["SSH session of " + user] = session_opens(host, user)
@@ -116,17 +121,32 @@ def endpoint_answers(endpoint):
 
 def has_key(host, user):
     # type: (Host, str) -> bool
-    """Whether sshd has a source of keys for the user: a file with a key in it, or a command that is asked."""
+    """Whether sshd has a source of keys for the user: a file with a key in it that it reads and trusts, or a command that is asked."""
     settings = effective(host, user)
     if settings.get("authorizedkeyscommand", "none") != "none":
         return True
     home = next(a["home"] for a in passwd(host) if a["name"] == user)
     for pattern in settings.get("authorizedkeysfile", ".ssh/authorized_keys").split():
         path = pattern.replace("%u", user).replace("%h", home).replace("%%", "%")
-        content = host.system.read(path if path.startswith("/") else home + "/" + path) or ""
-        if any(line.strip() and not line.startswith("#") for line in content.splitlines()):
-            return True
+        path = path if path.startswith("/") else home + "/" + path
+        content = host.system.read(path) or ""
+        there = any(line.strip() and not line.startswith("#") for line in content.splitlines())
+        if there and (settings.get("strictmodes") == "no" or trusted(host, path, user, home)):
+            # sshd reads it as the user.
+            return host.system.run(["runuser", "-u", user, "--", "test", "-r", path]).code != 1
     return False
+
+
+def trusted(host, path, user, home):
+    # type: (Host, str, str, str) -> bool
+    """Whether sshd's StrictModes would take keys from there: all up to the home (else /) is root's or the user's, others can't write."""
+    while True:
+        there = host.system.stat(path)
+        if there is None or there["owner"] not in ("root", user) or there["mode"] & 0o022:
+            return False
+        if path in (home, "/"):
+            return True
+        path = os.path.dirname(path)
 
 
 def session_opens(host, user):
@@ -162,13 +182,21 @@ def refusal(group, before):
     # type: (str, Dict[str, bool]) -> Optional[str]
     """Why nothing of the group may be changed, before anything is; None if it may. Pure.
 
-    A daemon that greets but lets nobody in by a key is reached by a password or not at all: closing that would close the last way in.
+    A daemon that greets but lets nobody in by a key is reached by a password or not at all: closing that would close the last way in. Where
+    none greets and Session Manager's agent does not run, the console is all there is, and no change can be proven there.
     """
+    if group not in ("sshd", "pam", "accounts") or before.get("Session Manager"):
+        return None
     keys = [works for name, works in before.items() if name.startswith("key of ")]
-    if group in ("sshd", "pam", "accounts") and keys and not any(keys) and not before.get("Session Manager"):
+    if keys and not any(keys):
         return (
             "refused: no user has an SSH key and Session Manager's agent does not run, so a password may be the last way in. Add a key for "
             "%s or start %s first" % (DEFAULT_USER, AGENT)
+        )
+    if not any(works for name, works in before.items() if name.startswith("SSH port ")):
+        return (
+            "refused: no SSH daemon answers and Session Manager's agent does not run, so the console is the last way in and a change there "
+            "can't be proven. Start sshd or %s first" % AGENT
         )
     return None
 
@@ -186,6 +214,13 @@ def check(group, host):
         return None
     done = host.system.run(CHECKERS[group])
     return None if done.code == 0 else "%s: %s" % (" ".join(CHECKERS[group]), done.said)
+
+
+def forget_sshd(host):
+    # type: (Host) -> None
+    """Have sshd asked for its settings anew."""
+    for name in ["sshd"] + ["sshd %s" % user for user in people(host)]:
+        host.system.forget(name)
 
 
 def reload_sshd(host):

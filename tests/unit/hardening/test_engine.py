@@ -13,6 +13,7 @@ from plugins.module_utils.hardening.host import Host, read_release
 from plugins.module_utils.hardening.system import HardeningError
 
 from .conftest import Machine
+from .simulated import Systemd
 
 
 def file_control(**more: Any) -> dict[str, Any]:
@@ -94,6 +95,23 @@ def test_what_another_control_disturbed_is_set_right_in_the_same_run(
     controls = [{"id": name, "type": "sysctl", "state": {"name": name, "value": 0}} for name in names]
     assert [item["status"] for item in evaluate(controls, machine.host(), True, {})] == ["changed", "changed"]
     assert [item["status"] for item in evaluate(controls, machine.host(), True, {})] == ["pass", "pass"]
+
+
+def test_a_service_that_starts_only_once_guarded_controls_hold_is_started_in_the_same_run(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "ways_in", lambda host: WORKING)
+    machine.put("/etc/sudoers", "Defaults !authenticate\n", 0o440)
+    machine.answers["visudo"] = (0, "")
+    systemd = Systemd(machine, "nftables.service", on=False)
+    machine.answers["systemctl start"] = lambda argv, stdin: (
+        (1, "control process exited") if "!" in machine.text("/etc/sudoers") else systemd.change(argv, stdin)
+    )
+    controls = [
+        {"id": "a", "type": "service", "state": {"name": "nftables", "enabled": True, "running": True}},
+        {"id": "b", "type": "sudo_rule", "state": {"absent": "!authenticate"}},
+    ]
+    assert [item["status"] for item in evaluate(controls, machine.host(), True, {})] == ["changed", "changed"]
 
 
 def test_one_bad_setting_of_sshd_does_not_keep_the_good_ones_out(

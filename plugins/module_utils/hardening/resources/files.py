@@ -22,6 +22,7 @@ class File(Resource):
     """``mode`` is the most that is allowed: fewer permissions also do. ``owner``, ``group``: any of those listed does, the first is set."""
 
     name = "file"
+    guard = "files"
     fields = {
         "path": "texts!",
         "mode": "mode",
@@ -133,6 +134,7 @@ class Setting(Resource):
     """
 
     name = "setting"
+    guard = "files"
     fields = {
         "files": "texts!",
         "write": "text",
@@ -207,6 +209,7 @@ class Lines(Resource):
     """
 
     name = "lines"
+    guard = "files"
     fields = {
         "path": "text!",
         "present": "lines",

@@ -17,6 +17,8 @@ if MYPY:
     from ..host import Host  # noqa: F401
 
 
+WAYS_IN = {"package": ("openssh-server", "amazon-ssm-agent", "sudo"), "service": ("sshd", "amazon-ssm-agent")}
+"""What is not taken away: no restored file would bring it back."""
 PROPERTIES = "LoadState,UnitFileState,ActiveState,ConditionResult,ConditionTimestampMonotonic"
 
 
@@ -40,6 +42,7 @@ class Package(Resource):
         names = [difference_[0] for difference_ in self.diff(state, found)]
         if state["state"] == "present":
             raise HardeningError("not installed: add %s to hardening_packages" % ", ".join(names))
+        _refuse_ways_in("package", names)
         done = host.system.run(["rpm", "-e"] + names, timeout=120)
         host.system.forget("packages")
         if done.code != 0:
@@ -81,6 +84,8 @@ class Service(Resource):
         # type: (Host, Dict[str, Any], Found) -> None
         for name in sorted({what.rsplit(" ", 1)[0] for what, _w, _f in self.diff(state, found)}):
             unit = name if "." in name else name + ".service"
+            if not (state["enabled"] and state["running"]):
+                _refuse_ways_in("service", [without_suffix(name)])
             off = not state["enabled"] and not state["running"]
             # systemd reads all units again after each step, unless told not to: once a service is enough.
             if state["enabled"]:
@@ -95,6 +100,15 @@ class Service(Resource):
                 if done.code != 0:
                     raise HardeningError("%s: %s" % (" ".join(argv), done.said))
             host.system.forget("unit " + without_suffix(name))
+
+
+def _refuse_ways_in(kind, names):
+    # type: (str, List[str]) -> None
+    for name in names:
+        if name in WAYS_IN[kind]:
+            raise HardeningError(
+                "refused: %s %s is a way into the host; take it away by hand once another way is proven" % (kind, name)
+            )
 
 
 def unit_properties(host, name):

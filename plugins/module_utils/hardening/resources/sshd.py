@@ -136,19 +136,14 @@ def effective(host, user=None):
     # type: (Host, Optional[str]) -> Dict[str, str]
     """Option in lower case -> value. Several values of one option are joined by spaces. ``user``: as it is for that user's connections."""
 
-    def ask():
-        # type: () -> Dict[str, str]
-        match = ["-C", "user=%s,host=localhost,addr=127.0.0.1" % user] if user else []
-        done = host.system.run(["sshd", "-T"] + match)
-        if done.code == 127:
-            raise NotApplicableError("sshd is not installed")
-        if done.code != 0:
-            raise HardeningError(
-                "sshd can't read its configuration (sshd -T): %s. Correct %s first." % (done.said, MAIN)
-            )
-        return parse(done.out)
-
-    return host.system.cached("sshd %s" % user if user else "sshd", ask)  # type: Dict[str, str]
+    match = ["-C", "user=%s,host=localhost,addr=127.0.0.1" % user] if user else []
+    # An answer, whatever it is, is asked for once: many controls want it.
+    done = host.system.cached("sshd %s" % user if user else "sshd", lambda: host.system.run(["sshd", "-T"] + match))
+    if done.code == 127:
+        raise NotApplicableError("sshd is not installed")
+    if done.code != 0:
+        raise HardeningError("sshd can't read its configuration (sshd -T): %s. Correct %s first." % (done.said, MAIN))
+    return parse(done.out)
 
 
 def parse(output):
