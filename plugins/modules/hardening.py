@@ -14,8 +14,9 @@ description:
   - Evaluates the controls of the register (C(controls/*.yml) of this collection) on an Amazon Linux 2 or 2023 host, all of them in one
     remote execution, and answers one result per control with the evidence.
   - In check mode it is the audit. Nothing is changed, and a control that does not hold is reported as C(fail).
-  - Changes to sshd, sudo, PAM, accounts and the packet filter are checked by the program itself, then proven by opening a new session; if a
-    way in that worked before is lost, they are undone and the controls fail.
+  - Changes to sshd, sudo, PAM, accounts, files and the packet filter are checked by the program itself, then proven by opening a new
+    session; if a way in that worked before is lost, they are undone and the controls fail. What would stop or remove sshd, sudo or Session
+    Manager's agent is refused.
   - A packet filter is proven from outside as well, over a new connection. If none opens within a minute, the host undoes it by itself.
   - The register, the exceptions and the overrides are checked on the control node, before the host is touched.
 options:

@@ -174,7 +174,9 @@ def _enforce(items, host):
     if groups and any(item.changed for item in items):
         # What could not be asked may be asked now: sshd says nothing while a host key is open to others.
         guard.forget_sshd(host)
-        before = dict(guard.ways_in(host), **before)
+        ways = guard.ways_in(host)
+        ways.update(before)
+        before = ways
     for group in groups:
         enforce_guarded(group, [item for item in items if item.resource.guard == group], host, before)
     if groups:
