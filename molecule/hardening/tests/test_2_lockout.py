@@ -55,6 +55,8 @@ NOT_TRIED = {
     "firewall": "test_2_lockout_firewall.py",
     "account_list": "locks empty passwords and takes permissions away, which no login by key needs",
     "system_account": "of programs, less those declared in use",
+    "empty_group": "a group for su, which no login by key and no sudo asks",
+    "sshd_users": "sets the list to whoever logs in today; a wrong list is tried with sshd's own option",
 }
 """Types that the guard watches without a lock-out of their own here, and why."""
 FILES = (
