@@ -17,6 +17,10 @@ from tests.unit.hardening.simulated import contrary, listed
 Recipe = Callable[[dict[str, Any]], str]
 
 
+MEMORY = ("/tmp", "/dev/shm")  # noqa: S108 - the mount points themselves
+"""File systems in memory on every machine; the others are parts of the disk that are mounted on themselves."""
+
+
 class NoRecipeError(Exception):
     """A control that nobody says how to break: it would be in the register untested."""
 
@@ -139,6 +143,21 @@ def _mount(state: dict[str, Any]) -> str:
     return "; ".join(scripts)
 
 
+def _partition(state: dict[str, Any]) -> str:
+    """Not mounted any more. With the file system around it, it may be gone already."""
+    return f"umount -l {state['path']}; true"
+
+
+def repair(control: Control) -> str | None:
+    """What a person or another system would do after the break."""
+    if control.type != "partition":
+        return control.test.get("repair")
+    path = control.state["path"]
+    if path in MEMORY:
+        return f"mount -t tmpfs -o mode=1777 tmpfs {path}"
+    return f"mount --bind {path} {path} && mount --make-private {path}"
+
+
 def _package(state: dict[str, Any]) -> str:
     """Only its entry in the database counts: it is taken out, or an empty package of that name put in."""
     if state["state"] == "present":
@@ -173,6 +192,7 @@ RECIPES: dict[str, Recipe] = {
     "kernel_module": _module,
     "mount": _mount,
     "package": _package,
+    "partition": _partition,
     "service": _service,
     "sshd": _sshd,
     "sudo_default": _sudo_default,

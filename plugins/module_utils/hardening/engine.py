@@ -166,10 +166,12 @@ def _enforce(items, host):
     if "files" in groups:  # first: services are started with them
         groups.remove("files")
         enforce_guarded("files", [item for item in items if item.resource.guard == "files"], host, before)
-    plain = [item for item in items if item.resource.guard is None]
-    for item in plain:
+    for item in [item for item in items if item.resource.guard is None]:
         item.look_again_if_unread(host)
-        _set_right(item, host)
+        if item.status == "":
+            _apply(item, host)
+        if item.status == "":
+            item.settle(host)
     _run_later(host, items)
     if groups and any(item.changed for item in items):
         # What could not be asked may be asked now: sshd says nothing while a host key is open to others.
@@ -179,20 +181,6 @@ def _enforce(items, host):
         before = ways
     for group in groups:
         enforce_guarded(group, [item for item in items if item.resource.guard == group], host, before)
-    if groups:
-        # What failed may do now that the others hold: nftables starts once its rules are there.
-        for item in [item for item in plain if item.status == "fail" and not item.unread]:
-            item.end("")
-            item.look(host)
-            _set_right(item, host)
-
-
-def _set_right(item, host):
-    # type: (Evaluation, Host) -> None
-    if item.status == "":
-        _apply(item, host)
-    if item.status == "":
-        item.settle(host)
 
 
 def _disturbed(items, host):

@@ -27,7 +27,23 @@ def boot_loader(machine: Machine, control: Control) -> None:
         machine.put(path, "set timeout=0\n", 0o644)
 
 
-BY_HAND: dict[str, Callable[[Machine, Control], None]] = {"file-bootloader": boot_loader}
+def unconfined_service(machine: Machine, _control: Control) -> None:
+    """A kernel with SELinux, and a daemon that no policy is about."""
+    machine.put("/sys/fs/selinux/enforce", "1")
+    machine.put("/proc/4242/attr/current", "system_u:system_r:unconfined_service_t:s0\0")
+    machine.put("/proc/4242/cgroup", "0::/system.slice/ours.service\n")
+
+
+def with_a_policy(machine: Machine) -> None:
+    machine.put("/proc/4242/attr/current", "system_u:system_r:ours_t:s0\0")
+
+
+BY_HAND: dict[str, Callable[[Machine, Control], None]] = {
+    "file-bootloader": boot_loader,
+    "selinux-no-unconfined-services": unconfined_service,
+}
+REPAIRS: dict[str, Callable[[Machine], None]] = {"selinux-no-unconfined-services": with_a_policy}
+"""Of controls that enforcing can't set right: what a person does."""
 CASES = [
     pytest.param(control, release, id=f"{control.id}-{release}")
     for control in REGISTER
@@ -59,7 +75,11 @@ def test_the_control_is_found_broken_set_right_and_left_alone(machine: Machine, 
 
     assert run(enforce=False) == ("fail", False)
     assert run(enforce=False) == ("fail", False), "the audit has changed something"
-    assert run(enforce=True) == ("changed", True)
+    if control.id in REPAIRS:
+        assert run(enforce=True) == ("fail", False)
+        REPAIRS[control.id](machine)
+    else:
+        assert run(enforce=True) == ("changed", True)
     assert run(enforce=False) == ("pass", False)
     assert run(enforce=True) == ("pass", False)
 
