@@ -159,10 +159,15 @@ def _sysctl(machine: Machine, state: State) -> None:
 
 
 def _audit_rule(machine: Machine, state: State) -> None:
+    """With what the rules are about, and a program with a set-id bit."""
     kernel_audit(machine)
+    machine.put("/proc/self/mounts", "/dev/a / xfs rw 0 0\n")
+    machine.put("/usr/bin/su", "", 0o4755)
     for rule in listed(state["rules"]):
-        for program in re.findall(r"-F path=(\S+)", rule):
-            machine.put(program, "", 0o755)
+        for path in re.findall(r"(?:^-w |-F path=)(/\S+)", rule):
+            (machine.root / path.strip("/")).parent.mkdir(parents=True, exist_ok=True)
+            if not (machine.root / path.strip("/")).exists():
+                machine.put(path, "", 0o755)
 
 
 def _mount(machine: Machine, state: State) -> None:
