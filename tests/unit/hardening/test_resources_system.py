@@ -103,6 +103,16 @@ def test_what_everybody_can_write_is_found_once_and_set(machine: Machine) -> Non
     assert shared.stat().st_mode & 0o7777 == 0o1777
 
 
+def test_a_part_of_a_container_s_disk_that_is_mounted_is_walked_and_other_systems_files_are_not(
+    machine: Machine,
+) -> None:
+    paths = ("/", "/var", "/var/lib/docker/overlay2/x/merged")
+    machine.put("/proc/self/mounts", "".join(f"overlay {path} overlay rw 0 0\n" for path in paths))
+    machine.put("/var/open", "", 0o666)
+    machine.put(f"{paths[2]}/open", "", 0o666)
+    assert [d[0] for d in differences(machine.host(), "file_walk", {"check": "world_writable"})] == ["/var/open"]
+
+
 def test_files_of_nobody_take_a_person(machine: Machine) -> None:
     disk(machine)
     os.chown(machine.put("/opt/lost", ""), 54321, 54322)

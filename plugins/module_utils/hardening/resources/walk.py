@@ -111,11 +111,12 @@ def walk(host):
 
 def _roots(host):
     # type: (Host) -> List[str]
-    """/ and every other file system of a disk or for temporary files."""
+    """/ and every other file system of a disk, of the kind of / (a container's is an overlay), or for temporary files."""
     roots = ["/"]
-    for line in (host.system.read("/proc/self/mounts") or "").splitlines():
-        path, kind, options = line.split()[1:4]
-        own = kind in DISKS or (kind == "tmpfs" and path in TEMPORARY)
+    rows = [line.split()[1:4] for line in (host.system.read("/proc/self/mounts") or "").splitlines()]
+    disks = set(DISKS).union(kind for path, kind, _options in rows if path == "/")
+    for path, kind, options in rows:
+        own = kind in disks or (kind == "tmpfs" and path in TEMPORARY)
         hidden = any(path == folder or path.startswith(folder + "/") for folder in FOREIGN)
         if own and not hidden and "ro" not in options.split(",") and path not in roots and host.system.exists(path):
             roots.append(path)
