@@ -276,7 +276,7 @@ class Access(object):
                 raise HardeningError(
                     "sshd would let %s in by '%s', not by '%s': another Match block comes first" % (name, found, wanted)
                 )
-        lost = guard.lost(before, guard.ways_in(self.host))
+        lost = guard.lost(before, guard.ways_in(self.host, before))
         if lost:
             raise HardeningError("it would have cut: %s" % ", ".join(lost))
 

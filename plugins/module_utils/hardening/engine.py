@@ -176,7 +176,7 @@ def _enforce(items, host):
     if groups and any(item.changed for item in items):
         # What could not be asked may be asked now: sshd says nothing while a host key is open to others.
         guard.forget_sshd(host)
-        ways = guard.ways_in(host)
+        ways = guard.ways_in(host, before)
         ways.update(before)
         before = ways
     for group in groups:
@@ -296,5 +296,5 @@ def _proof(group, host, before):
             guard.reload_sshd(host)
         except HardeningError as error:
             return "%s" % error
-    lost = guard.lost(before, guard.ways_in(host))
+    lost = guard.lost(before, guard.ways_in(host, before))
     return "it would have cut: %s" % ", ".join(lost) if lost else None

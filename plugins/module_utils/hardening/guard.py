@@ -34,18 +34,19 @@ SSH_OPTIONS = [
 ]  # fmt: skip
 
 
-def ways_in(host):
-    # type: (Host) -> Dict[str, bool]
-    """Every way into the host that can be tried from here -> whether it works now.
+def ways_in(host, before=None):
+    # type: (Host, Optional[Dict[str, bool]]) -> Dict[str, bool]
+    """Every way into the host that can be tried from here -> whether it works now. ``before``: what was found first.
 
     "SSH port N" answers; "SSH on A": sshd listens on the address; "SSH session of U": a new session opens, through the configuration and
     PAM stacks that are in place now, for a key made for this; "sudo of U": root by it, without a terminal or a password; "key of U": sshd
     finds and takes an authorised key of the user; "Session Manager": its agent runs; "endpoint E": the host reaches what was declared in
-    use, such as Systems Manager and the metadata.
+    use, such as Systems Manager and the metadata. (One that did not answer ``before`` is not waited for again.)
     """
     ways = {"Session Manager": agent_runs(host)}
     for endpoint in host.in_use.get("endpoints", []):
-        ways["endpoint %s" % endpoint] = endpoint_answers("%s" % endpoint)
+        way = "endpoint %s" % endpoint
+        ways[way] = (before is None or before.get(way, False)) and endpoint_answers("%s" % endpoint)
     for user in people(host):
         ways["sudo of " + user] = host.system.run(["runuser", "-u", user, "--", "sudo", "-n", "true"]).code == 0
     try:

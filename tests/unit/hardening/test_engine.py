@@ -100,7 +100,7 @@ def test_what_another_control_disturbed_is_set_right_in_the_same_run(
 def test_a_service_that_starts_only_once_guarded_controls_hold_is_started_in_the_same_run(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "ways_in", lambda host: WORKING)
+    monkeypatch.setattr(guard, "ways_in", lambda *_host: WORKING)
     machine.put("/etc/sudoers", "Defaults !authenticate\n", 0o440)
     machine.answers["visudo"] = (0, "")
     systemd = Systemd(machine, "nftables.service", on=False)
@@ -117,7 +117,7 @@ def test_a_service_that_starts_only_once_guarded_controls_hold_is_started_in_the
 def test_one_bad_setting_of_sshd_does_not_keep_the_good_ones_out(
     ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "ways_in", lambda host: WORKING)
+    monkeypatch.setattr(guard, "ways_in", lambda *_host: WORKING)
     ssh_machine.answers["sshd -t"] = lambda argv, stdin: (
         (255, "Bad value")
         if "Banner" in (ssh_machine.system.read("/etc/ssh/sshd_config.d/00-fleet-hardening.conf") or "")
@@ -195,7 +195,7 @@ def ssh_machine(machine: Machine) -> Machine:
 
 def ways(monkeypatch: pytest.MonkeyPatch, *states: dict[str, bool]) -> None:
     queue = list(states)
-    monkeypatch.setattr(guard, "ways_in", lambda host: queue.pop(0))
+    monkeypatch.setattr(guard, "ways_in", lambda *_host: queue.pop(0))
 
 
 def test_a_change_after_which_everybody_gets_in_stays(ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

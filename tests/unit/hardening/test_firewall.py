@@ -83,7 +83,7 @@ def test_a_filter_that_cuts_what_the_host_must_reach_is_put_back_at_once(
     filter_ = Filter(machine)
     filter_.table = "table inet fleet_hardening {\n}\n"
     ways = [{"endpoint ssm.us-east-1.amazonaws.com:443": reached} for reached in (True, False)]
-    monkeypatch.setattr(guard, "ways_in", lambda _host: ways.pop(0))
+    monkeypatch.setattr(guard, "ways_in", lambda *_host: ways.pop(0))
     host = machine.host(in_use={"ports": [80]})
     control = {"id": "f", "type": "firewall", "state": {"want": "deny"}}
     (result,) = evaluate([control], host, True, {})
@@ -99,6 +99,15 @@ def test_an_endpoint_that_answers_is_told_from_one_that_does_not() -> None:
         assert guard.endpoint_answers(endpoint)
     assert not guard.endpoint_answers(endpoint)
     assert not guard.endpoint_answers("no-such-host.invalid:443")
+
+
+def test_an_endpoint_that_never_answered_is_asked_once(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(guard, "endpoint_answers", asked.append)
+    host = machine.host(in_use={"endpoints": ["vault.internal:8200"]})
+    before = guard.ways_in(host)
+    guard.ways_in(host, before)
+    assert asked == ["vault.internal:8200"]
 
 
 def test_a_port_that_listens_undeclared_is_not_closed(machine: Machine) -> None:

@@ -80,7 +80,7 @@ def test_a_file_that_lets_nobody_in_any_more_is_put_back_and_the_others_stay(
 ) -> None:
     machine.put("/etc/f", "x", 0o666)
     closed = machine.root / "etc/nologin"
-    monkeypatch.setattr(guard, "ways_in", lambda host: {**WORKING, "SSH session of ec2-user": not closed.exists()})
+    monkeypatch.setattr(guard, "ways_in", lambda *_host: {**WORKING, "SSH session of ec2-user": not closed.exists()})
     controls = [
         {"id": "good", "type": "file", "state": {"path": "/etc/f", "mode": "0600"}},
         {"id": "bad", "type": "file", "state": {"path": "/etc/nologin", "content": "closed\n"}},
