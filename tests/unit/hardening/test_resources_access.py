@@ -25,7 +25,7 @@ alice:x:1001:1001::/home/alice:/bin/bash
 bob:x:1002:1002::/home/bob:/bin/bash
 """
 LOGS = {"logs": ["/var/log/secure", "/var/log/messages"]}
-FORWARD = {"host": "logs.example.com", "port": 514, "protocol": "tcp"}
+FORWARD = {"host": "logs.example.com", "port": 514, "protocol": "tcp", "restart": "rsyslog"}
 
 
 def sshd(machine: Machine, *, directory: bool = False) -> None:

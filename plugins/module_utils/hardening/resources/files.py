@@ -176,7 +176,7 @@ class Setting(Resource):
             if path == target or contrary:
                 arguments = (state.get("section"), state.get("separator", "="))
                 host.system.write(path, put(before, state["key"], text(state["value"]), *arguments))
-        _have_reread(host, state)
+        have_reread(host, state)
 
 
 def _get(content, state):
@@ -253,7 +253,7 @@ class Lines(Resource):
             if path in wrong:
                 mode = _mode(state["mode"]) if "mode" in state and not host.system.exists(path) else None
                 host.system.write(path, _corrected(host.system.read(path) or "", state), mode)
-        _have_reread(host, state)
+        have_reread(host, state)
 
 
 def _matching(host, pattern):
@@ -276,7 +276,7 @@ def _corrected(content, state):
     return "\n".join(lines) + "\n"
 
 
-def _have_reread(host, state):
+def have_reread(host, state):
     # type: (Host, Dict[str, Any]) -> None
     for verb in ("restart", "reload"):
         for unit in listed(state.get(verb)):

@@ -10,6 +10,7 @@ from ..compare import difference
 from ..system import HardeningError
 from ..textfile import get
 from .base import Found, NotApplicableError, Resource, listed
+from .files import have_reread
 from .software import unit_properties
 
 __metaclass__ = type
@@ -72,7 +73,7 @@ class RsyslogForward(Resource):
     """rsyslog sends everything to ``host``, where one is given: not without a queue, so that nothing is lost while it is down."""
 
     name = "rsyslog_forward"
-    fields = {"host": "text!", "port": "number!", "protocol": "word!"}
+    fields = {"host": "text!", "port": "number!", "protocol": "word!", "restart": "texts"}
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
@@ -95,7 +96,7 @@ class RsyslogForward(Resource):
                 "'%s' is not the name or address of a host: correct hardening_log_host" % state["host"]
             )
         host.system.write(FORWARD_FILE, _forward(state), 0o640)
-        host.later("restart", "rsyslog")
+        have_reread(host, state)
 
 
 def _forward(state):
