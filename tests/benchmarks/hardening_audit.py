@@ -17,7 +17,7 @@ from tests.benchmarks.result import Figure, Result
 HOSTS = 1
 RUNS = 3
 MANY = 20
-IN_USE = {"services": ["amazon-cloudwatch-agent"]}
+IN_USE = {"ports": [22], "services": ["amazon-cloudwatch-agent"], "users": ["ec2-user"]}
 OURS: dict[str, Any] = {"gather_facts": False, "tasks": [{"ecommerce.fleet.hardening": {"level": 2, "in_use": IN_USE}}]}
 PACKAGES: dict[str, Any] = {
     "gather_facts": False,
