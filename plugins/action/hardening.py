@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             wanted = task.read(arguments)
         except RegisterError as error:
             raise AnsibleActionFail(str(error)) from error
+        engine = wanted.for_engine()
+        module_args = {
+            **engine,
+            "controls": json.dumps(engine["controls"]),
+            "audit_fails": arguments.get("audit_fails", False),
+        }
         result: dict[str, Any] = self._execute_module(
             module_name="ecommerce.fleet.hardening",
-            module_args={**wanted.for_engine(), "audit_fails": arguments.get("audit_fails", False)},
+            module_args=module_args,
             task_vars=task_vars,
         )
         result.pop("invocation", None)
+        if "results" in result:
+            result["results"] = json.loads(result["results"])
         if result.pop("unproven", False) and (problem := self._confirm()) is not None:
             _take_back(result, {control.id for control in wanted.controls if control.type == "firewall"}, problem)
         folder = arguments.get("report_directory")

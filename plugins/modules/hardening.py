@@ -70,9 +70,8 @@ options:
     description: Directory on the control node for the host's report as JSON, JUnit, CSV and HTML. Empty for none.
     type: path
   controls:
-    description: Set by the action plugin.
-    type: list
-    elements: dict
+    description: Set by the action plugin, as JSON.
+    type: str
   excepted:
     description: Set by the action plugin.
     type: dict
@@ -196,7 +195,8 @@ def main():
     # type: () -> None
     module = AnsibleModule(
         argument_spec={
-            "controls": {"type": "list", "elements": "dict", "required": True},
+            # As text, and the results too: Ansible looks at every value in an argument and a result several times.
+            "controls": {"type": "str", "required": True},
             "excepted": {"type": "dict", "default": {}},
             "in_use": {"type": "dict", "default": {}},
             "audit_fails": {"type": "bool", "default": False},
@@ -205,7 +205,8 @@ def main():
     )
     system = System()
     # Under Python 2 the arguments are bytes; after a round trip all text is text.
-    task = json.loads(json.dumps({name: module.params[name] for name in ("controls", "in_use", "excepted")}))
+    task = json.loads(json.dumps({name: module.params[name] for name in ("in_use", "excepted")}))
+    task["controls"] = json.loads(module.params["controls"])
     try:
         said = answer(system, task, not module.check_mode)
     except HardeningError as error:
@@ -215,6 +216,7 @@ def main():
     said["changed"] = any(item["changed"] for item in results) or (module.check_mode and bool(failed))
     if module._diff:
         said["diff"] = shown_differences(system, results, module.check_mode)
+    said["results"] = json.dumps(results)
     if failed and (module.params["audit_fails"] or not module.check_mode):
         module.fail_json(msg=failure_message(failed), **said)
     module.exit_json(**said)

@@ -9,14 +9,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Figure:
-    """One more measured value, and what it should be at most."""
+    """One more measured value, and what it should be at most; None for one that tells what another is to be judged by."""
 
     name: str
     value: float
-    at_most: float
+    at_most: float | None
     unit: str
 
     def __str__(self) -> str:
+        if self.at_most is None:
+            return f"{self.name} {self.value:.2f} {self.unit}"
         verdict = "" if self.value <= self.at_most else ": TOO MUCH"
         return f"{self.name} {self.value:.2f} {self.unit} (at most {self.at_most:g}){verdict}"
 

@@ -13,10 +13,15 @@ if MYPY:
 SECTION = re.compile(r"^\s*\[(?P<name>[^\]]+)\]\s*$")
 
 
-def _key_pattern(key, separator):
-    # type: (str, str) -> str
-    between = r"\s+" if separator == " " else r"\s*%s\s*" % re.escape(separator.strip())
-    return r"^\s*%s(?:%s(?P<value>.*?))?\s*$" % (re.escape(key), between)
+def _value(line, key, separator):
+    # type: (str, str, str) -> Optional[str]
+    """What the line sets the key to, '' if the key stands alone; None if the line is about something else."""
+    if key not in line:
+        return None
+    parts = line.strip().split(separator.strip() or None, 1)
+    if not parts or parts[0].rstrip() != key:
+        return None
+    return parts[1].strip() if len(parts) > 1 else ""
 
 
 def _located(text, section):
@@ -33,23 +38,21 @@ def _located(text, section):
 def get(text, key, section=None, separator="="):
     # type: (str, str, Optional[str], str) -> Optional[str]
     """The last value of ``key``; '' for a key that stands alone; None if it is not set. ``separator`` ' ' is any white space."""
-    pattern = re.compile(_key_pattern(key, separator))
     value = None
     for line, inside in _located(text, section):
-        found = pattern.match(line) if inside else None
-        if found:
-            value = (found.group("value") or "").strip()
+        found = _value(line, key, separator) if inside else None
+        if found is not None:
+            value = found
     return value
 
 
 def put(text, key, value, section=None, separator="="):
     # type: (str, str, str, Optional[str], str) -> str
     """The text with ``key`` set to ``value`` once: in place of its first occurrence, else at the end of its section."""
-    pattern = re.compile(_key_pattern(key, separator))
     entry = key if value == "" else "%s%s%s" % (key, separator, value)
     lines, done, end = [], False, None  # type: Tuple[List[str], bool, Optional[int]]
     for line, inside in _located(text, section):
-        if inside and pattern.match(line):
+        if inside and _value(line, key, separator) is not None:
             if not done:
                 lines.append(entry)
                 done = True
