@@ -46,8 +46,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             task_vars=task_vars,
         )
         result.pop("invocation", None)
-        if "results" in result:
-            result["results"] = json.loads(result["results"])
+        if "answers" in result:
+            result["results"] = json.loads(result.pop("answers"))
         if result.pop("unproven", False) and (problem := self._confirm()) is not None:
             _take_back(result, {control.id for control in wanted.controls if control.type == "firewall"}, problem)
         folder = arguments.get("report_directory")

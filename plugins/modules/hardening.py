@@ -216,7 +216,7 @@ def main():
     said["changed"] = any(item["changed"] for item in results) or (module.check_mode and bool(failed))
     if module._diff:
         said["diff"] = shown_differences(system, results, module.check_mode)
-    said["results"] = json.dumps(results)
+    said["answers"] = json.dumps(said.pop("results"))
     if failed and (module.params["audit_fails"] or not module.check_mode):
         module.fail_json(msg=failure_message(failed), **said)
     module.exit_json(**said)
