@@ -48,6 +48,12 @@ def test_the_filter_is_loaded_whole_and_kept(machine: Machine, part: str) -> Non
     assert machine.text(LOADER) == f'include "{FILTER}"\n'
 
 
+def test_answers_on_connections_that_are_open_when_it_is_loaded_get_through() -> None:
+    """The kernel knows nothing of them yet: an agent that waits for an answer would wait in vain."""
+    lines = [line.strip() for line in ruleset([80]).splitlines()]
+    assert "ct state new tcp flags & (syn | ack) == ack accept" in lines
+
+
 def test_sshs_own_port_stays_open_whatever_was_declared(machine: Machine) -> None:
     filter_ = Filter(machine)
     enforce(machine.host(in_use={"ports": [80]}), "firewall", {"want": "ports"})

@@ -39,7 +39,8 @@ def test_every_control_says_why_and_maps_to_a_framework(controls: list[Control])
 
 
 SPREAD = {
-    "1.2.2", "1.4.4", "1.5.3", "2.1.1", "2.1.2", "2.2.18", "2.2.8", "4.3.6", "4.3.7", "4.4.2.1.2", "4.5.3.3", "4.5.4", "4.6.5", "5.1.3", "5.1.4",
+    "1.2.2", "1.4.4", "1.5.3", "2.1.1", "2.1.2", "2.2.18", "2.2.8", "4.3.6", "4.3.7", "4.4.2.1.2", "4.5.3.3", "4.5.4", "4.6.5", "5.1.3",
+    "5.1.4",
 }  # fmt: skip
 """Recommendations about several things: a package and its service, a setting and the modes of files, web servers."""
 

@@ -146,6 +146,8 @@ table inet %(table)s {
 		iif != "lo" ip6 saddr ::1 counter drop
 		ct state established,related accept
 		ct state invalid drop
+		# Answers on connections that were open before the filter was loaded: without SYN none can be opened.
+		ct state new tcp flags & (syn | ack) == ack accept
 		meta l4proto { 1, 58 } accept
 		udp sport 67 udp dport 68 accept
 		udp sport 547 udp dport 546 accept
