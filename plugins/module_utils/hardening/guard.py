@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from .resources import firewall
-from .resources.accounts import NO_LOGIN, passwd
+from .resources.accounts import NO_LOGIN, holds_keys, passwd
 from .resources.base import NotApplicableError
 from .resources.sshd import effective
 from .system import HardeningError
@@ -130,9 +130,7 @@ def has_key(host, user):
     for pattern in settings.get("authorizedkeysfile", ".ssh/authorized_keys").split():
         path = pattern.replace("%u", user).replace("%h", home).replace("%%", "%")
         path = path if path.startswith("/") else home + "/" + path
-        content = host.system.read(path) or ""
-        there = any(line.strip() and not line.startswith("#") for line in content.splitlines())
-        if there and (settings.get("strictmodes") == "no" or trusted(host, path, user, home)):
+        if holds_keys(host, path) and (settings.get("strictmodes") == "no" or trusted(host, path, user, home)):
             # sshd reads it as the user.
             return host.system.run(["runuser", "-u", user, "--", "test", "-r", path]).code != 1
     return False

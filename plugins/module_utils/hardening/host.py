@@ -55,11 +55,22 @@ class Host(object):
 
         return self.system.cached("packages", query)  # type: Set[str]
 
+    def mounts(self):
+        # type: () -> List[List[str]]
+        """What is mounted now, a row each: device, mount point, type, options and two numbers (proc(5), mounts)."""
+        return [line.split() for line in (self.system.read("/proc/self/mounts") or "").splitlines()]
+
     def later(self, verb, unit):
         # type: (str, str) -> None
         """Have a unit restarted or reloaded (``verb``) once everything is written."""
         if (verb, unit) not in self.after:
             self.after.append((verb, unit))
+
+
+def with_suffix(name):
+    # type: (str) -> str
+    """The unit's whole name: a service unless it says otherwise."""
+    return name if "." in name else name + ".service"
 
 
 def without_suffix(name):

@@ -7,7 +7,7 @@ import time
 
 from ..compare import difference
 from ..system import HardeningError
-from ..textfile import accounts, groups
+from ..textfile import accounts, groups, without_comments
 from .base import Found, Resource
 
 __metaclass__ = type
@@ -314,13 +314,17 @@ def login_users(host):
     # type: (Host) -> List[str]
     """Who may have to log in: users with a shell that the playbook declared in use, and whoever else has keys of their own."""
     people = [a for a in passwd(host) if int(a["uid"]) > 0 and a["shell"] not in NO_LOGIN]
-    return [a["name"] for a in people if host.uses("users", a["name"]) or _has_keys(host, a["home"])]
+    return [
+        a["name"]
+        for a in people
+        if host.uses("users", a["name"]) or holds_keys(host, a["home"] + "/.ssh/authorized_keys")
+    ]
 
 
-def _has_keys(host, home):
+def holds_keys(host, path):
     # type: (Host, str) -> bool
-    lines = (host.system.read(home + "/.ssh/authorized_keys") or "").splitlines()
-    return any(line.strip() and not line.lstrip().startswith("#") for line in lines)
+    """Whether the file has a line that is no comment: sshd takes it for a key."""
+    return bool(without_comments(host.system.read(path) or ""))
 
 
 CHECKS = {

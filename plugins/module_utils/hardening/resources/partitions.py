@@ -31,8 +31,7 @@ class Partition(Resource):
         path = state["path"]
         if host.uses("mounts", path):
             raise NotApplicableError("in use: mount %s was declared by the playbook" % path)
-        rows = [line.split() for line in (host.system.read("/proc/self/mounts") or "").splitlines()]
-        now = any(row[1] == path for row in rows)
+        now = any(row[1] == path for row in host.mounts())
         if path != TMP or not host.system.exists("/usr/lib/systemd/system/" + TMP_UNIT):
             return Found({"now": text(now)}, {"now": LAID_OUT % path})
         return Found(

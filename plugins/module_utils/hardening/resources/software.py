@@ -3,7 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 from ..compare import difference, text
-from ..host import without_suffix
+from ..host import with_suffix, without_suffix
 from ..system import HardeningError
 from .base import Found, NotApplicableError, Resource, listed
 
@@ -83,7 +83,7 @@ class Service(Resource):
     def apply(self, host, state, found):
         # type: (Host, Dict[str, Any], Found) -> None
         for name in sorted({what.rsplit(" ", 1)[0] for what, _w, _f in self.diff(state, found)}):
-            unit = name if "." in name else name + ".service"
+            unit = with_suffix(name)
             if not (state["enabled"] and state["running"]):
                 _refuse_ways_in("service", [without_suffix(name)])
             off = not state["enabled"] and not state["running"]
@@ -117,7 +117,7 @@ def unit_properties(host, name):
 
     def show():
         # type: () -> Dict[str, str]
-        unit = name if "." in name else name + ".service"
+        unit = with_suffix(name)
         done = host.system.run(["systemctl", "show", "-p", PROPERTIES, unit])
         if done.code != 0:
             raise HardeningError("Cannot ask systemd about %s: %s" % (unit, done.said))
@@ -129,7 +129,7 @@ def unit_properties(host, name):
 def show_units(host, names):
     # type: (Host, List[str]) -> None
     """Ask systemd about all of them at once: one process instead of one each."""
-    units = [name if "." in name else name + ".service" for name in names]
+    units = [with_suffix(name) for name in names]
     if not units:
         return
     done = host.system.run(["systemctl", "show", "-p", PROPERTIES] + units)

@@ -92,7 +92,7 @@ def walk(host):
     """Check -> (path, what is wrong with it). Raises HardeningError when it takes too long: half a look is no result."""
     result = {name: [] for name in CHECKS}  # type: Dict[str, List[Tuple[str, str]]]
     known = ({entry.pw_uid for entry in pwd.getpwall()}, {entry.gr_gid for entry in grp.getgrall()})
-    others = {line.split()[1] for line in (host.system.read("/proc/self/mounts") or "").splitlines()}
+    others = {row[1] for row in host.mounts()}
     deadline, todo = time.time() + LIMIT_SECONDS, _roots(host)
     while todo:
         folder = todo.pop()
@@ -113,7 +113,7 @@ def _roots(host):
     # type: (Host) -> List[str]
     """/ and every other file system of a disk, of the kind of / (a container's is an overlay), or for temporary files."""
     roots = ["/"]
-    rows = [line.split()[1:4] for line in (host.system.read("/proc/self/mounts") or "").splitlines()]
+    rows = [row[1:4] for row in host.mounts()]
     disks = set(DISKS).union(kind for path, kind, _options in rows if path == "/")
     for path, kind, options in rows:
         own = kind in disks or (kind == "tmpfs" and path in TEMPORARY)
@@ -163,7 +163,7 @@ def _judge(path, there, known, result):
 def set_id_programs(host):
     # type: (Host) -> List[str]
     """The programs whose set-id bits give rights: not those on file systems that ignore the bits or run nothing."""
-    mounts = [line.split() for line in (host.system.read("/proc/self/mounts") or "").splitlines()]
+    mounts = host.mounts()
     powerless = {row[1].rstrip("/") + "/": bool({"nosuid", "noexec"} & set(row[3].split(","))) for row in mounts}
 
     def works(path):
