@@ -9,6 +9,10 @@ from typing import Any
 from .fleet_aws import paginate, wait_for
 from .image_plan import Change, Image, ImageError
 
+# Prints the paths that a report of AIDE lists as added, removed or changed. It ends before the details: checksums there are base64,
+# and one that begins with a slash looks like a path.
+AIDE_PATHS = r"""sed -n -e '/^Detailed information /q' -e '/^The attributes of /q' -e 's/^[^/]*: \(\/.*\)$/\1/p'"""
+
 # What runs on the booted host, as root, through AWS-RunShellScript. One fact a line. /etc/machine-id is made at the first boot, so that
 # files older than it came with the image.
 PROBE = r"""
@@ -34,7 +38,7 @@ if [ -e /var/lib/aide/aide.db.gz ]; then
   echo "aide_record=$(sha256sum /var/lib/aide/aide.db.gz | cut -d' ' -f1)"
   { grep -v '^[[:space:]]*report_url' /etc/aide.conf; echo report_url=stdout; } | aide --config=- --check >/run/aide-test 2>&1
   echo "aide_code=$?"
-  sed -n 's/^[^/]*: \(\/.*\)$/\1/p' /run/aide-test | sort -u | sed 's/^/aide_difference=/' | head -n 20
+  {aide_paths} /run/aide-test | sort -u | sed 's/^/aide_difference=/' | head -n 20
   rm -f /run/aide-test
 fi
 echo probe=done
@@ -188,7 +192,7 @@ def wait_online(ssm: Any, instance_id: str, seconds: float) -> None:
 
 def probe(ssm: Any, instance_id: str, seconds: int) -> str:
     """Run the probe on the host; returns what it printed. Raises ImageError if it did not run to its end."""
-    script = PROBE.replace("{health_seconds}", str(max(seconds // 2, 5)))
+    script = PROBE.replace("{health_seconds}", str(max(seconds // 2, 5))).replace("{aide_paths}", AIDE_PATHS)
     return run_command(ssm, instance_id, "the probe", script, seconds)
 
 

@@ -173,7 +173,7 @@ def test_a_spoiled_image_stays_a_candidate_and_the_message_names_what_is_wrong(
     said = " ".join(done.stdout.split())
     assert done.returncode != 0
     assert f"Testing image {made[EAST]} in {EAST}" in said
-    assert named in said
+    assert named in said, said[-4000:]
     assert "It stays a candidate; nothing was published" in said
     assert lab.parameters(EAST) == {"current": baked[EAST]["ImageId"]}
     assert lab.hosts(EAST) == lab.hosts(WEST) == []
