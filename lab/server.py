@@ -58,7 +58,7 @@ def _assemble(settings: Settings, undo: ExitStack) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
 
     from lab import account  # noqa: PLC0415
-    from lab.cloud import auth, auth_keys, autoscaling, ec2, ec2_metadata, elbv2, logs, ssm  # noqa: PLC0415
+    from lab.cloud import auth, auth_keys, autoscaling, ec2, ec2_metadata, elbv2, logs, pace, ssm  # noqa: PLC0415
     from lab.cloud.dns import InstanceNames  # noqa: PLC0415
     from lab.reconcile import Reconciler  # noqa: PLC0415
 
@@ -81,7 +81,7 @@ def _assemble(settings: Settings, undo: ExitStack) -> None:
 
     serving = Serving()
     undo.callback(serving.close)
-    app = auth.Gate(DomainDispatcherApplication(create_backend_app), settings, routes=routes)
+    app = auth.Gate(pace.Pace(DomainDispatcherApplication(create_backend_app)), settings, routes=routes)
     serving.add(api_server(app, names.GATEWAY, names.API_PORT), "aws-api")
     metadata = Service(ec2_metadata.metadata_for, lambda meta, role: auth_keys.KEYS.issue(role, meta.instance_id))
     serving.add(MetadataServer(metadata), "metadata")
