@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
+from lab.cloud.auth import WsgiApp
 
 SECONDS = 0.05
 """About a round trip to AWS; between machines of one room an answer takes a fiftieth of it."""
