@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from lab import environment, inside
-from lab import settings as names
+from lab import environment
 from lab.errors import LabError
-from lab.settings import Settings
+from lab.network import namespaces
+from lab.network.hosts_file import address_of
+from lab.settings import ACCESS_KEY, DEFAULT_REGION, REGIONS, SECRET_KEY, Settings
 
 
 class Client:
@@ -20,9 +21,9 @@ class Client:
         for name in [n for n in os.environ if environment.SET_ASIDE.fullmatch(n) or n.lower() in environment.PROXIES]:
             del os.environ[name]
         os.environ.update(environment.aws(settings))
-        inside.enter_network(settings.netns_path)
+        namespaces.enter_network(settings.netns_path)
 
-    def service(self, name: str, region: str = names.DEFAULT_REGION) -> Any:
+    def service(self, name: str, region: str = DEFAULT_REGION) -> Any:
         import boto3  # noqa: PLC0415 - takes a moment, and most commands do without
         from botocore.config import Config  # noqa: PLC0415
 
@@ -31,14 +32,14 @@ class Client:
             name,
             region_name=region,
             endpoint_url=self.settings.endpoint,
-            aws_access_key_id=names.ACCESS_KEY,
-            aws_secret_access_key=names.SECRET_KEY,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
             config=Config(connect_timeout=3, read_timeout=15, retries={"max_attempts": 2}),
         )
 
     def instances(self) -> Iterator[dict[str, Any]]:
         """Every instance of both regions that is not terminated, as DescribeInstances shows it."""
-        for region in names.REGIONS:
+        for region in REGIONS:
             for page in self.service("ec2", region).get_paginator("describe_instances").paginate():
                 for reservation in page["Reservations"]:
                     yield from (i for i in reservation["Instances"] if i["State"]["Name"] != "terminated")
@@ -57,7 +58,7 @@ class Client:
 
     def load_balancers(self) -> Iterator[dict[str, Any]]:
         """Every load balancer of both regions, with `Targets`: target group name → (target id → health state)."""
-        for region in names.REGIONS:
+        for region in REGIONS:
             elb = self.service("elbv2", region)
             for balancer in elb.describe_load_balancers()["LoadBalancers"]:
                 groups = elb.describe_target_groups(LoadBalancerArn=balancer["LoadBalancerArn"])["TargetGroups"]
@@ -65,6 +66,28 @@ class Client:
                     **balancer,
                     "Targets": {g["TargetGroupName"]: self._health(elb, g["TargetGroupArn"]) for g in groups},
                 }
+
+    def load_balancer_address(self, name: str | None) -> tuple[str, int]:
+        """Where a load balancer listens inside the lab: the named one, or the only one. Of two of a name the first region's."""
+        found = list(self.load_balancers())
+        balancers = {b["LoadBalancerName"]: b for b in reversed(found)}
+        if name is None and len(balancers) == 1:
+            name = next(iter(balancers))
+        if name not in balancers:
+            known = ", ".join(sorted(balancers)) or "none"
+            problem = f"There is no load balancer {name!r}" if name else f"There are {len(balancers)} load balancers"
+            raise LabError(
+                problem,
+                hint=f"Load balancers: {known}. Name one: `lab open --name NAME`."
+                if balancers
+                else "Create one first: `make demo`.",
+            )
+        address = address_of(self.settings.hosts_file, balancers[name]["DNSName"])
+        if address is None:
+            raise LabError(
+                f"Load balancer {name!r} has no address yet", hint="Wait until `lab status` shows it as active."
+            )
+        return address, 80
 
     def _health(self, elb: Any, group: str) -> dict[str, str]:
         described = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]

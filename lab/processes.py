@@ -56,8 +56,8 @@ def listens(pid: int, port: int) -> bool:
 
 def in_lab(settings: Settings, pid: int) -> bool:
     """Whether the process runs in the lab's network namespace."""
-    wanted = _inode(settings.netns_path)
-    return wanted != 0 and _inode(Path(f"/proc/{pid}/ns/net")) == wanted
+    namespace = _inode(settings.netns_path)
+    return namespace != 0 and _inode(Path(f"/proc/{pid}/ns/net")) == namespace
 
 
 def ours(settings: Settings) -> list[int]:

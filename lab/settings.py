@@ -28,6 +28,8 @@ PREFIX_LENGTH = 16
 IMDS_ADDRESS = "169.254.169.254"
 API_PORT = 4566
 REPOSITORY_PORT = 8080
+STATES = Path("/var/lib/ecommerce-fleet")
+"""Where a lab keeps its state, in a folder of its name, unless LAB_STATE says otherwise."""
 SOCKET_PATH_LENGTH = 107 - len("/0123456789.0123456789abcdef")
 """Characters that a folder of ssh's sockets may have: less the name of a socket while it is made."""
 
@@ -44,7 +46,7 @@ class Settings:
     oses: tuple[OperatingSystem, ...] = OPERATING_SYSTEMS
     """The operating systems that this lab has base images and repositories for."""
     bases: tuple[str, ...] = ()
-    """Names of imported images that take the place of the stand-ins; each says itself which operating system it is."""
+    """Names of imported images that take the place of the stand-ins; each has its operating system in its own record."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -53,7 +55,7 @@ class Settings:
         name = env.get("LAB_NAME") or "lab"
         if not re.fullmatch(r"[a-z0-9]{1,8}", name):
             raise LabError(f"LAB_NAME is {name!r}", hint="It takes 1 to 8 lower-case letters or digits.")
-        state = Path(env.get("LAB_STATE") or f"/var/lib/ecommerce-fleet/{name}")
+        state = Path(env.get("LAB_STATE") or STATES / name)
         cache = Path(env.get("LAB_CACHE") or "/var/cache/ecommerce-fleet")
         for variable, path in (("LAB_STATE", state), ("LAB_CACHE", cache)):
             if not path.is_absolute() or re.search(r"[\s:,\\]", str(path)):
@@ -116,6 +118,11 @@ class Settings:
     def hosts_file(self) -> Path:
         """Bound over /etc/hosts for everything that `lab run` starts."""
         return self.state / "hosts"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the daemon takes commands; in /run, since a state folder may have too long a name for a socket."""
+        return Path("/run") / f"{self.netns}.control"
 
     @property
     def status_file(self) -> Path:

@@ -1,42 +1,74 @@
-"""What the daemon says about itself, in a file that the commands read."""
+"""What `lab status` shows."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
 
-from lab import processes
-from lab.errors import LabError
-from lab.settings import OperatingSystem, Settings
+from lab.client import Client, name_of
+from lab.daemon import status_file
+from lab.settings import Settings
 
-
-@dataclass(frozen=True)
-class Daemon:
-    pid: int
-    started: str
-    """UTC, ISO 8601."""
-    oses: tuple[OperatingSystem, ...]
+NOT_RUNNING = 3
+"""Exit code for a lab that is not up, as init scripts have it."""
 
 
-def write(settings: Settings, daemon: Daemon) -> None:
-    """Appears whole, and only when the lab is ready for use."""
-    new = settings.status_file.with_suffix(".new")
-    new.write_text(json.dumps(asdict(daemon), indent=1))
-    new.replace(settings.status_file)
-
-
-def read(settings: Settings) -> Daemon | None:
-    """The ready daemon; None if there is none or it was killed."""
-    try:
-        found = json.loads(settings.status_file.read_text())
-        daemon = Daemon(int(found["pid"]), str(found["started"]), tuple(found["oses"]))
-    except (OSError, ValueError, KeyError):
-        return None
-    return daemon if processes.alive(daemon.pid) and processes.in_lab(settings, daemon.pid) else None
-
-
-def require(settings: Settings) -> Daemon:
-    daemon = read(settings)
+def show(settings: Settings, *, as_json: bool) -> int:
+    """Prints what runs; returns the exit code."""
+    daemon = status_file.read(settings)
     if daemon is None:
-        raise LabError(f"The lab {settings.name!r} is not up", hint="Start it: `lab up`.")
-    return daemon
+        print(
+            json.dumps({"name": settings.name, "up": False})
+            if as_json
+            else f"lab {settings.name!r} is not up; start it: lab up"
+        )
+        return NOT_RUNNING
+    client = Client(settings)
+    summary: dict[str, Any] = {
+        "name": settings.name,
+        "up": True,
+        **asdict(daemon),
+        "endpoint": settings.endpoint,
+        "namespace": settings.netns,
+        "state": str(settings.state),
+        "instances": [_instance(i) for i in client.instances()],
+        "load_balancers": [_balancer(b) for b in client.load_balancers()],
+    }
+    print(json.dumps(summary, indent=2) if as_json else "\n".join(_lines(summary)))
+    return 0
+
+
+def _instance(instance: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": instance["InstanceId"],
+        "name": name_of(instance),
+        "state": instance["State"]["Name"],
+        "address": instance.get("PrivateIpAddress"),
+        "zone": instance["Placement"]["AvailabilityZone"],
+        "image": instance["ImageId"],
+    }
+
+
+def _balancer(balancer: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": balancer["LoadBalancerName"],
+        "dns_name": balancer["DNSName"],
+        "state": balancer["State"]["Code"],
+        "targets": balancer["Targets"],
+    }
+
+
+def _lines(summary: dict[str, Any]) -> Iterable[str]:
+    yield f"lab {summary['name']!r}: up since {summary['started']} (process {summary['pid']}), {', '.join(summary['oses'])}"
+    yield f"AWS endpoint {summary['endpoint']} in network namespace {summary['namespace']}"
+    instances, balancers = summary["instances"], summary["load_balancers"]
+    yield f"{len(instances)} instances" + (":" if instances else "")
+    for i in sorted(instances, key=lambda i: (i["zone"], i["id"])):
+        yield f"  {i['id']}  {i['state']:<13} {i['address'] or '-':<13} {i['zone']}  {i['image']}  {i['name']}"
+    yield f"{len(balancers)} load balancers" + (":" if balancers else "")
+    for b in balancers:
+        yield f"  {b['name']}  {b['state']}  {b['dns_name']}"
+        for group, targets in b["targets"].items():
+            yield f"    {group}: " + (", ".join(f"{i} {state}" for i, state in sorted(targets.items())) or "no targets")

@@ -1,6 +1,6 @@
 """Health checks of load balancer targets: one probe per target and group, with the load balancer's counting rules.
 
-The probes are the lab's own and HAProxy is told the outcome: a new target becomes healthy after one good answer and
+The probes are the lab's own and HAProxy gets the result: a new target becomes healthy after one good answer and
 unhealthy after `unhealthy_count` bad ones, which HAProxy's own checks can't express (Application Load Balancers,
 "Health checks for target groups").
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lab import inside
+from lab.network import namespaces
 
 State = Literal["initial", "healthy", "unhealthy"]
 
@@ -36,7 +36,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Health:
     """A state, and for one that is not healthy the reason and description that DescribeTargetHealth shows."""
 
     state: State
@@ -44,8 +44,8 @@ class Verdict:
     description: str = ""
 
 
-INITIAL = Verdict("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
-HEALTHY = Verdict("healthy")
+INITIAL = Health("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
+HEALTHY = Health("healthy")
 
 
 def matches(codes: str, status: int) -> bool:
@@ -57,8 +57,8 @@ def matches(codes: str, status: int) -> bool:
     return False
 
 
-def ask(check: Check) -> Verdict:
-    """Makes one request and judges the answer."""
+def ask(check: Check) -> Health:
+    """Makes one request and checks the answer."""
     connection: http.client.HTTPConnection
     if check.tls:
         unverified = ssl._create_unverified_context()  # noqa: S323 - load balancers do not verify targets' certificates
@@ -69,14 +69,14 @@ def ask(check: Check) -> Verdict:
         connection.request("GET", check.path, headers={"User-Agent": "ELB-HealthChecker/2.0", "Connection": "close"})
         status = connection.getresponse().status
     except TimeoutError:
-        return Verdict("unhealthy", "Target.Timeout", "Request timed out")
+        return Health("unhealthy", "Target.Timeout", "Request timed out")
     except (OSError, http.client.HTTPException):
-        return Verdict("unhealthy", "Target.FailedHealthChecks", "Health checks failed")
+        return Health("unhealthy", "Target.FailedHealthChecks", "Health checks failed")
     finally:
         connection.close()
     if matches(check.codes, status):
         return HEALTHY
-    return Verdict("unhealthy", "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{status}]")
+    return Health("unhealthy", "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{status}]")
 
 
 class Tally:
@@ -86,14 +86,14 @@ class Tally:
         self._needed = {"healthy": healthy_count, "unhealthy": unhealthy_count}
         self._run = 0
         self._last: State = "initial"
-        self.verdict = INITIAL
+        self.health = INITIAL
 
-    def count(self, answer: Verdict) -> None:
+    def count(self, answer: Health) -> None:
         self._run = self._run + 1 if answer.state == self._last else 1
         self._last = answer.state
-        first_success = self.verdict.state == "initial" and answer.state == "healthy"
-        if answer.state == self.verdict.state or first_success or self._run >= self._needed[answer.state]:
-            self.verdict = answer
+        first_success = self.health.state == "initial" and answer.state == "healthy"
+        if answer.state == self.health.state or first_success or self._run >= self._needed[answer.state]:
+            self.health = answer
 
 
 class Probe(threading.Thread):
@@ -109,15 +109,15 @@ class Probe(threading.Thread):
         self.start()
 
     @property
-    def verdict(self) -> Verdict:
-        return self._tally.verdict
+    def health(self) -> Health:
+        return self._tally.health
 
     def run(self) -> None:
-        inside.enter_network(self._namespace)
+        namespaces.enter_network(self._namespace)
         while not self._stopped.is_set():
-            before = self.verdict.state
+            before = self.health.state
             self._tally.count(ask(self.check))
-            if self.verdict.state != before:
+            if self.health.state != before:
                 self._changed()
             self._stopped.wait(self.check.interval)
 

@@ -53,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Redirect:
-    """`location` may hold #{protocol}, #{host}, #{port}, #{path} and #{query} of the request."""
+    """`location` may contain #{protocol}, #{host}, #{port}, #{path} and #{query} of the request."""
 
     status: int
     location: str

@@ -11,15 +11,21 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 from lab.balancer.config import body_file, render, server_line
 from lab.balancer.plan import Answer, Plan, Pool, Server
 from lab.errors import LabError
-from lab.network import Network
+from lab.network.lab_network import LabNetwork
 from lab.run import run, spawn
 from lab.settings import Settings
 
 Servers = Mapping[str, Sequence[Server]]
+
+
+START_SECONDS = 10.0
+RELOADS = 3
+RELOAD_SECONDS = 6.0
 
 
 class Balancer:
@@ -29,7 +35,7 @@ class Balancer:
         self.name = name
         self.directory = settings.balancers_dir / name
         self._settings = settings
-        self._network = Network(settings)
+        self._network = LabNetwork(settings)
         self._cookie_key = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
         self._plan: Plan | None = None
@@ -99,23 +105,30 @@ class Balancer:
         enter = ["nsenter", f"--net={self._settings.netns_path}"]
         argv = [*enter, "haproxy", "-W", "-db", "-f", str(self.directory / "haproxy.cfg")]
         self._process = spawn(argv, log=self._settings.logs_dir / f"balancer-{self.name}.log")
-        self._wait_for_worker(None)
+        if not self._has_worker(None, START_SECONDS):
+            self._refuse()
 
     def _reload(self) -> None:
+        """A signal that comes while HAProxy still ends the reload before it may be lost, so it is sent again."""
         before = self._worker()
-        if self._process is not None:
-            self._process.send_signal(signal.SIGUSR2)
-        self._wait_for_worker(before)
+        for _ in range(RELOADS):
+            if self._process is not None:
+                self._process.send_signal(signal.SIGUSR2)
+            if self._has_worker(before, RELOAD_SECONDS):
+                return
+        self._refuse()
 
-    def _wait_for_worker(self, before: str | None) -> None:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
+    def _has_worker(self, before: str | None, seconds: float) -> bool:
+        """Whether within that time there is a worker, and another one than before."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.running:
             worker = self._worker()
             if worker and worker != before:
-                return
-            if not self.running:
-                break
+                return True
             time.sleep(0.02)
+        return False
+
+    def _refuse(self) -> NoReturn:
         log = self._settings.logs_dir / f"balancer-{self.name}.log"
         raise LabError(f"HAProxy of load balancer {self.name} did not take its configuration", hint=f"See {log}.")
 
@@ -131,10 +144,10 @@ class Balancer:
         self.leftovers = False
         for pool in plan.pools:
             known = self._servers.setdefault(pool.name, {})
-            wanted = {s.name: s for s in servers.get(pool.name, ())}
-            for server in wanted.values():
+            desired = {s.name: s for s in servers.get(pool.name, ())}
+            for server in desired.values():
                 self._set_server(pool, known, server)
-            for name in set(known) - set(wanted):
+            for name in set(known) - set(desired):
                 self._drop_server(pool, known, name)
 
     def _set_server(self, pool: Pool, known: dict[str, Server], server: Server) -> None:

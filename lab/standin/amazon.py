@@ -7,114 +7,38 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.run import run
+from lab.standin import old
 from lab.standin.cache import remove_tree
 
 FILES = Path(__file__).with_name("files")
 
-HIDDEN_PACKAGES = (
-    "apt",
-    "debconf",
-    "debian-archive-keyring",
-    "init-system-helpers",
-    "libapt-pkg6.0",
-    "adduser",
-    "mawk-doc",
-)
+HIDDEN_PACKAGES = [
+    "apt", "debconf", "debian-archive-keyring", "init-system-helpers", "libapt-pkg6.0", "adduser", "mawk-doc",
+]  # fmt: skip
 """Debian packages with no counterpart on Amazon Linux: their files are taken out."""
 UNMET = "usr/lib/*/tc/q_atm.so"
 """A plug-in whose library Debian only suggests."""
 DEBIAN_ONLY = [
-    "etc/debian_version",
-    "etc/dpkg",
-    "etc/apt",
-    "etc/alternatives/README",
-    "etc/bash.bashrc",
-    "etc/cron.daily",
-    "etc/cron.d",
-    "etc/debconf.conf",
-    "etc/init.d",
-    "etc/rc0.d",
-    "etc/rc1.d",
-    "etc/rc2.d",
-    "etc/rc3.d",
-    "etc/rc4.d",
-    "etc/rc5.d",
-    "etc/rc6.d",
-    "etc/rcS.d",
-    "etc/default/cron",
-    "etc/default/ssh",
-    "etc/logrotate.conf",
-    "etc/logrotate.d",
-    "etc/motd",
-    "etc/nftables.conf",
-    "etc/update-motd.d",
-    "etc/pam.d",
-    "etc/ssh/sshd_config",
-    "etc/ssh/sshd_config.d",
-    "etc/sudoers",
-    "etc/sudoers.d",
-    "etc/dnf/aliases.d/zypper.conf",
-    "etc/dnf/plugins/local.conf",
-    "etc/dnf/plugins/versionlock.conf",
-    "etc/dnf/plugins/versionlock.list",
-    "etc/dnf/dnf.conf",
-    "etc/systemd/system",
-    "usr/lib/python3/dist-packages/dnf-plugins/local.py",
-    "usr/lib/python3/dist-packages/dnf-plugins/show_leaves.py",
-    "usr/lib/python3/dist-packages/dnf-plugins/versionlock.py",
-    "usr/bin/dpkg",
-    "usr/bin/dpkg-deb",
-    "usr/bin/dpkg-divert",
-    "usr/bin/dpkg-maintscript-helper",
-    "usr/bin/dpkg-query",
-    "usr/bin/dpkg-realpath",
-    "usr/bin/dpkg-split",
-    "usr/bin/dpkg-statoverride",
-    "usr/bin/dpkg-trigger",
-    "usr/share/dpkg",
-    "usr/libexec/dpkg",
-    "var/lib/dpkg",
-    "var/lib/apt",
-    "var/lib/systemd/deb-systemd-helper-enabled",
-    "var/lib/ucf",
-    "var/lib/pam",
-    "var/cache/apt",
-    "var/cache/debconf",
-    "var/log/apt",
-    "var/log/dpkg.log",
-    "var/log/alternatives.log",
-    "var/log/bootstrap.log",
-    "etc/machine-id",
-    "root/.bashrc",
-    "usr/bin/update-alternatives",
-    "var/log/README",
-    "var/log/runit",
-    "var/log/faillog",
-]
+    "etc/debian_version", "etc/dpkg", "etc/apt", "etc/alternatives/README", "etc/bash.bashrc", "etc/cron.daily", "etc/cron.d",
+    "etc/debconf.conf", "etc/init.d", "etc/rc0.d", "etc/rc1.d", "etc/rc2.d", "etc/rc3.d", "etc/rc4.d", "etc/rc5.d", "etc/rc6.d",
+    "etc/rcS.d", "etc/default/cron", "etc/default/ssh", "etc/logrotate.conf", "etc/logrotate.d", "etc/motd", "etc/nftables.conf",
+    "etc/update-motd.d", "etc/pam.d", "etc/ssh/sshd_config", "etc/ssh/sshd_config.d", "etc/sudoers", "etc/sudoers.d",
+    "etc/dnf/aliases.d/zypper.conf", "etc/dnf/plugins/local.conf", "etc/dnf/plugins/versionlock.conf",
+    "etc/dnf/plugins/versionlock.list", "etc/dnf/dnf.conf", "etc/systemd/system",
+    "usr/lib/python3/dist-packages/dnf-plugins/local.py", "usr/lib/python3/dist-packages/dnf-plugins/show_leaves.py",
+    "usr/lib/python3/dist-packages/dnf-plugins/versionlock.py", "usr/bin/dpkg", "usr/bin/dpkg-deb", "usr/bin/dpkg-divert",
+    "usr/bin/dpkg-maintscript-helper", "usr/bin/dpkg-query", "usr/bin/dpkg-realpath", "usr/bin/dpkg-split",
+    "usr/bin/dpkg-statoverride", "usr/bin/dpkg-trigger", "usr/share/dpkg", "usr/libexec/dpkg", "var/lib/dpkg", "var/lib/apt",
+    "var/lib/systemd/deb-systemd-helper-enabled", "var/lib/ucf", "var/lib/pam", "var/cache/apt", "var/cache/debconf", "var/log/apt",
+    "var/log/dpkg.log", "var/log/alternatives.log", "var/log/bootstrap.log", "etc/machine-id", "root/.bashrc",
+    "usr/bin/update-alternatives", "var/log/README", "var/log/runit", "var/log/faillog",
+]  # fmt: skip
 DEBIAN_UNITS = [
-    "ssh.service",
-    "ssh@.service",
-    "ssh.socket",
-    "rescue-ssh.target",
-    "dpkg-db-backup.service",
-    "dpkg-db-backup.timer",
-    "e2scrub@.service",
-    "e2scrub_all.service",
-    "e2scrub_all.timer",
-    "e2scrub_fail@.service",
-    "e2scrub_reap.service",
-    "sudo.service",
-    "rc.service",
-    "rcS.service",
-    "x11-common.service",
-    "hwclock.service",
-    "cryptdisks.service",
-    "cryptdisks-early.service",
-    "logrotate.service",
-    "logrotate.timer",
-    "nftables.service",
-    "getty-static.service",
-]
+    "ssh.service", "ssh@.service", "ssh.socket", "rescue-ssh.target", "dpkg-db-backup.service", "dpkg-db-backup.timer",
+    "e2scrub@.service", "e2scrub_all.service", "e2scrub_all.timer", "e2scrub_fail@.service", "e2scrub_reap.service", "sudo.service",
+    "rc.service", "rcS.service", "x11-common.service", "hwclock.service", "cryptdisks.service", "cryptdisks-early.service",
+    "logrotate.service", "logrotate.timer", "nftables.service", "getty-static.service",
+]  # fmt: skip
 MASKED_UNITS = (
     "user@.service",
     "console-getty.service",
@@ -153,6 +77,9 @@ def make_amazon(system: str, root: Path, public_key: str, owned: dict[str, list[
     _users(root)
     set_modes(root)
     _needs_restarting_in_a_container(root)
+    if system == "al2":
+        old.age(root)
+        old.add_generator(root)
     return laid | {f"/{key.relative_to(root)}"}
 
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from lab.errors import LabError
 from lab.run import run
-from lab.standin import amazon, debian
+from lab.standin import amazon, debian, old
 from lab.standin.cache import build_once, digest, remove_tree
 from lab.standin.debian import Debian
 from lab.standin.keys import signing_key
@@ -34,6 +34,7 @@ def base_image(os: System, cache: Path, progress: Progress) -> Path:
         HERE / "files/common",
         HERE / f"files/{os}",
         *(HERE / name for name in ("amazon.py", "userland.py", "userland.toml")),
+        *([old.HERE] if os == "al2" else []),
     ]
 
     def make(folder: Path) -> None:

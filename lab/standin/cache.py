@@ -86,7 +86,7 @@ def remove_tree(path: Path) -> None:
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Holds an exclusive lock on `file` (made when missing, with its directory): between processes and between threads."""
+    """Takes an exclusive lock on `file` (made when missing, with its directory): between processes and between threads."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -15,43 +15,11 @@ from lab.run import run
 from lab.standin.cache import build_once, digest, remove_tree
 
 BASE_PACKAGES = [
-    "acl",
-    "bzip2",
-    "ca-certificates",
-    "curl",
-    "dbus",
-    "dnf",
-    "dnf-plugins-core",
-    "e2fsprogs",
-    "file",
-    "findutils",
-    "gpg",
-    "hostname",
-    "iproute2",
-    "iputils-ping",
-    "kmod",
-    "less",
-    "libpam-pwquality",
-    "logrotate",
-    "nftables",
-    "openssh-client",
-    "openssh-server",
-    "openssl",
-    "procps",
-    "psmisc",
-    "python3",
-    "rpm",
-    "sudo",
-    "systemd",
-    "systemd-sysv",
-    "tar",
-    "tzdata",
-    "udev",
-    "unzip",
-    "vim-tiny",
-    "xz-utils",
-    "zstd",
-]
+    "acl", "bzip2", "ca-certificates", "curl", "dbus", "dnf", "dnf-plugins-core", "e2fsprogs", "file", "findutils", "gpg", "hostname",
+    "iproute2", "iputils-ping", "kmod", "less", "libpam-pwquality", "logrotate", "nftables", "openssh-client", "openssh-server",
+    "openssl", "procps", "psmisc", "python3", "rpm", "sudo", "systemd", "systemd-sysv", "tar", "tzdata", "udev", "unzip", "vim-tiny",
+    "xz-utils", "zstd",
+]  # fmt: skip
 EXCLUDED = [f"/usr/share/{folder}/*" for folder in ("man", "doc", "info", "locale", "perl/*/pod", "lintian")]
 SOURCES = Path("/etc/apt")
 
@@ -122,8 +90,8 @@ def bootstrap(root: Path, release: str, packages: Sequence[str], sources: Sequen
 def _host_transport() -> str:
     """How this machine's apt reaches its sources (proxy, date checks): its Acquire settings."""
     dump = run(["apt-config", "dump", "--format", '%f "%v";%n', "Acquire"], timeout=30).stdout
-    wanted = re.compile(r'^Acquire::(\w+::[Pp]roxy\S*|Check-Valid-Until|Check-Date|Retries|https?::\S+) "[^"]+";$')
-    return "".join(f"{line}\n" for line in dump.splitlines() if wanted.match(line))
+    setting = re.compile(r'^Acquire::(\w+::[Pp]roxy\S*|Check-Valid-Until|Check-Date|Retries|https?::\S+) "[^"]+";$')
+    return "".join(f"{line}\n" for line in dump.splitlines() if setting.match(line))
 
 
 def package_files(root: Path) -> dict[str, list[str]]:

@@ -13,28 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
+from lab.standin import old
 from lab.standin.debian import Debian
 
 HERE = Path(__file__).parent
 SYSTEMS = ("al2", "al2023")
 DIST = {"al2": "amzn2.standin", "al2023": "amzn2023.standin"}
 LEFT_OUT = [
-    "/etc/init.d/*",
-    "/etc/default/*",
-    "/etc/ufw/*",
-    "/etc/apparmor.d/*",
-    "/etc/logcheck/*",
-    "/etc/network/*",
-    "/etc/ppp/*",
-    "/etc/dhcp/*",
-    "/usr/share/doc/*",
-    "/usr/share/man/*",
-    "/usr/share/lintian/*",
-    "/usr/share/bug/*",
-    "/usr/share/locale/*",
-    "/usr/share/bash-completion/*",
-    "/usr/lib/systemd/*",
-]
+    "/etc/init.d/*", "/etc/default/*", "/etc/ufw/*", "/etc/apparmor.d/*", "/etc/logcheck/*", "/etc/network/*", "/etc/ppp/*",
+    "/etc/dhcp/*", "/usr/share/doc/*", "/usr/share/man/*", "/usr/share/lintian/*", "/usr/share/bug/*", "/usr/share/locale/*",
+    "/usr/share/bash-completion/*", "/usr/lib/systemd/*",
+]  # fmt: skip
 """What is never taken from a Debian package: documentation, and how Debian starts and configures the program."""
 
 
@@ -58,6 +47,7 @@ class Package:
     python_folder: str = ""
     take: tuple[str, ...] = ("/*",)
     leave: tuple[str, ...] = ()
+    renamed: dict[str, str] = field(default_factory=dict)
     config: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)
@@ -136,7 +126,8 @@ def stage(package: Package, system: str, debian: Debian, target: Path) -> None:
     for name in debian.matching(package.debian):
         for path, source in debian.files(name):
             if _wanted(package, path):
-                _put(source, target / path.lstrip("/"), library=".so" in Path(path).name)
+                placed = package.renamed.get(path, path)
+                _put(source, target / placed.lstrip("/"), library=".so" in Path(path).name)
     for path, source in _python_files(package):
         if _wanted(package, path):
             _put(source, target / path.lstrip("/"), own=True)
@@ -146,6 +137,8 @@ def stage(package: Package, system: str, debian: Debian, target: Path) -> None:
             _put(source, target / source.relative_to(base), own=True)
     for directory in package.directories:
         (target / directory.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    if system == "al2":
+        old.age(target)
 
 
 def _wanted(package: Package, path: str) -> bool:

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 from lab.errors import LabError
 from lab.run import run
-from lab.standin import debian, rpms
+from lab.standin import debian, old, rpms
 from lab.standin.cache import building_folder, digest, locked
 from lab.standin.debian import Debian
 from lab.standin.keys import SigningKey
@@ -41,12 +41,14 @@ class Build:
     def digest(self, key: SigningKey) -> str:
         """Of all that the RPM is made of."""
         code = [HERE / name for name in ("packages.py", "rpms.py")]
+        if self.system == "al2" and self.package.name in old.packages():
+            code.append(old.HERE)
         parts = [str(self.update), debian.recipe(), key.public, *python_versions(self.package)]
         return digest([self.package.folder, self.system, *parts, *code])
 
 
 def all_builds(system: str, packages: list[Package]) -> list[Build]:
-    """What the repositories of `system` hold."""
+    """The packages of the repositories of `system`."""
     updated = [package for package in packages if system in package.updated_by]
     return [
         *(Build(package, system, False) for package in packages),

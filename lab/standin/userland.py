@@ -17,22 +17,11 @@ from lab.standin.packages import DIST, rpm_version
 from lab.standin.rpms import Section
 
 NAMES = Path(__file__).with_name("userland.toml")
-REST = "standin-userland"
+OTHER_FILES = "standin-userland"
 RELEASE_VERSION = {"al2": "2", "al2023": "2023.9.20260105"}
-NOT_PACKAGED = (
-    "dev",
-    "proc",
-    "sys",
-    "run",
-    "tmp",
-    "home",
-    "root",
-    "var/log",
-    "var/cache",
-    "var/lib/rpm",
-    "var/lib/dnf",
-    "etc/machine-id",
-)
+NOT_PACKAGED = [
+    "dev", "proc", "sys", "run", "tmp", "home", "root", "var/log", "var/cache", "var/lib/rpm", "var/lib/dnf", "etc/machine-id",
+]  # fmt: skip
 NOT_PACKAGED_NAMES = {"__pycache__"}
 
 
@@ -55,9 +44,9 @@ def fill_database(land: Userland, work: Path) -> None:
     files, folders = _contents(root, {path for name in land.taken for path, _ in land.debian.files(name)})
     by_package: dict[str, list[Path]] = {}
     for path in files:
-        by_package.setdefault(owners.get(f"/{path.relative_to(root)}", REST), []).append(path)
+        by_package.setdefault(owners.get(f"/{path.relative_to(root)}", OTHER_FILES), []).append(path)
     sections = [_section(land, names, name, paths) for name, paths in sorted(by_package.items())]
-    sections.sort(key=lambda section: section.name != REST)  # rpm builds the first as the main package
+    sections.sort(key=lambda section: section.name != OTHER_FILES)  # rpm builds the first as the main package
     sections.append(_filesystem(land, folders))
     copy = work / "root"
     run(["cp", "-al", root, copy], timeout=120)

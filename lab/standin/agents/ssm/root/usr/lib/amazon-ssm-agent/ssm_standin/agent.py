@@ -14,6 +14,7 @@ from typing import Any
 
 from ssm_standin import VERSION
 from ssm_standin.aws import AwsError, Client, Metadata
+from ssm_standin.cli import SERVICES
 from ssm_standin.commands import Commands
 from ssm_standin.host import Identity, identity, information
 from ssm_standin.paths import DATA, ERROR_FILE, LOG_FILE, RUNTIME
@@ -35,7 +36,8 @@ class Agent:
         self.metadata = Metadata()
         self.who = self._identity()
         self.client = Client(self.who.region, self.metadata)
-        self.commands = Commands(self.client, self.who, Store(DATA, self.who.instance_id), COMMAND_WORKERS, reboot)
+        self.commands = Commands(self.client, self.who, Store(DATA, self.who.instance_id), COMMAND_WORKERS, self.reboot)
+        self._down = threading.Event()
         self._registered = False
 
     def _identity(self) -> Identity:
@@ -49,22 +51,34 @@ class Agent:
 
     def run(self) -> None:
         log.info("amazon-ssm-agent - v%s (stand-in) on %s in %s", VERSION, self.who.instance_id, self.who.region)
+        self._write_state()
         self._heartbeat()
         self.commands.resume()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         backoff = Backoff()
-        while True:
+        while not self._down.is_set():
             try:
                 self._poll()
                 backoff = Backoff()
             except AwsError as error:
                 self._failed("Asking for messages", error)
                 backoff.wait()
+        threading.Event().wait()
 
     def _beat(self) -> None:
-        while True:
-            time.sleep(HEARTBEAT_SECONDS)
+        while not self._down.wait(HEARTBEAT_SECONDS):
             self._heartbeat()
+
+    def reboot(self) -> None:
+        """In a minute. Until then the agent runs and does nothing; what it was doing is taken up again when it starts, also if that is
+        before the machine goes down."""
+        if not self._down.is_set():
+            self._down.set()
+            done = subprocess.run(
+                ["/sbin/shutdown", "-r", "+1"], check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True
+            )
+            if done.returncode:
+                log.error("Rebooting: shutdown ended with %d: %s", done.returncode, done.stderr.strip())
 
     def _heartbeat(self) -> None:
         """UpdateInstanceInformation until it is taken."""
@@ -74,13 +88,11 @@ class Agent:
                 self.client.call("ssm", "UpdateInstanceInformation", information(self.who))
             except AwsError as error:
                 self._failed("Registering", error)
-                self._tell(str(error))
                 backoff.wait()
             else:
                 if not self._registered:
                     log.info("Registered with Systems Manager")
                 self._registered = True
-                self._tell("")
                 return
 
     def _failed(self, doing: str, error: AwsError) -> None:
@@ -112,20 +124,15 @@ class Agent:
         else:
             raise ValueError(f"unexpected topic {message['Topic']}")
 
-    def _tell(self, fault: str) -> None:
+    def _write_state(self) -> None:
         """What ssm-cli reads."""
-        told = {
+        state = {
             "pid": os.getpid(),
-            "instance-id": self.who.instance_id,
-            "region": self.who.region,
-            "release-version": VERSION,
-            "registered": self._registered and not fault,
-            "fault": fault,
-            "endpoints": {service: self.client.endpoint(service) for service in ("ssm", "ec2messages")},
+            "endpoints": {service: self.client.endpoint(service) for service in (*SERVICES, "sts")},
         }
         RUNTIME.parent.mkdir(exist_ok=True)
         partial = RUNTIME.with_suffix(".new")
-        partial.write_text(json.dumps(told))
+        partial.write_text(json.dumps(state))
         partial.replace(RUNTIME)
 
 
@@ -138,10 +145,6 @@ class Backoff:
     def wait(self) -> None:
         time.sleep(self._next)
         self._next = min(self._next * 2, LONGEST_BACKOFF_SECONDS)
-
-
-def reboot() -> None:
-    subprocess.run(["shutdown", "-r", "now"], check=False, stdin=subprocess.DEVNULL)
 
 
 def start_logging() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -96,10 +97,30 @@ class Client:
         answer = self._send("POST", service, "/", headers, json.dumps(request).encode())
         return dict(json.loads(answer)) if answer.strip() else {}
 
+    def caller_arn(self, seconds: float) -> str:
+        """Whom the credentials are for, by STS."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+        answer = self._send(
+            "POST", "sts", "/", headers, b"Action=GetCallerIdentity&Version=2011-06-15", seconds=seconds
+        )
+        found = re.search(r"<Arn>([^<]+)</Arn>", answer.decode("utf-8", "replace"))
+        if found is None:
+            raise AwsError(f"sts GetCallerIdentity: no Arn in {answer[:300]!r}", "SerializationError")
+        return found[1]
+
     def put_object(self, bucket: str, key: str, body: bytes) -> None:
         self._send("PUT", "s3", f"/{bucket}/{urllib.parse.quote(key, safe='/-_.~')}", OCTETS, body)
 
-    def _send(self, method: str, service: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+    def _send(
+        self,
+        method: str,
+        service: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        *,
+        seconds: float = CALL_TIMEOUT_SECONDS,
+    ) -> bytes:
         url = self.endpoint(service) + path
         signed = sign(
             self._current(),
@@ -114,7 +135,7 @@ class Client:
         request = urllib.request.Request(url, data=body, headers=signed, method=method)  # noqa: S310 - endpoint() has checked
         what = f"{service} {headers.get('X-Amz-Target', method).rpartition('.')[2]}"
         try:
-            with urllib.request.urlopen(request, timeout=CALL_TIMEOUT_SECONDS) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
             code, message = _fault(error.read().decode("utf-8", "replace"))

@@ -13,14 +13,13 @@ from typing import Any
 from ssm_standin import NAME, VERSION, document
 from ssm_standin.aws import AwsError, Client
 from ssm_standin.host import Identity
-from ssm_standin.paths import LOG_FILE, WORKER, boot_id
+from ssm_standin.paths import LOG_FILE, WORKER
 from ssm_standin.state import CommandState, StepState, Store, now, save
 
 log = logging.getLogger("commands")
 
 LOOK_SECONDS = 0.2
 RETRY_SECONDS = 2.0
-OUTPUT_CHARACTERS = 2500
 MOST_STARTS = 10
 GONE = ("MessageNotFoundException", "InvalidInstanceId")
 """Error codes after which nobody waits for a report any more."""
@@ -47,6 +46,9 @@ class Commands:
                 path.unlink()
                 continue
             log.info("Resuming command %s", state.command_id)
+            if state.reboot:
+                state.reboot = False
+                save(state, path)
             self.watch(state.command_id)
 
     def accept(self, state: CommandState) -> None:
@@ -84,7 +86,7 @@ class Commands:
         self._watched.discard(command_id)
 
     def _follow(self, command_id: str) -> None:
-        """Until the command has ended and its end is reported."""
+        """Until the command has ended and its end is reported, or until the machine is to reboot."""
         reported = ""
         while True:
             state = self._store.load(command_id)
@@ -98,19 +100,19 @@ class Commands:
             if state.finished:
                 log.info("Command %s ended: %s", command_id, payload["documentStatus"])
                 break
-            if state.reboot and state.reboot == boot_id():
+            if state.reboot:
                 log.info("Command %s asks for a reboot", command_id)
                 self._reboot()
-                time.sleep(60)  # the machine is on its way down
+                return
             time.sleep(LOOK_SECONDS)
         self._store.complete(command_id)
 
     def _keep_working(self, state: CommandState) -> None:
-        """Starts a worker unless there is one, the document has ended, or the machine has to reboot first."""
+        """Starts a worker unless there is one, the document has ended, or a step has asked for a reboot."""
         process = self._workers.get(state.command_id)
         if process is not None and process.poll() is None:
             return
-        if state.finished or state.reboot == boot_id() or self._store.worked_on(state.command_id):
+        if state.finished or state.reboot or self._store.worked_on(state.command_id):
             return
         if self._store.load(state.command_id) != state:  # it has just ended: look again
             return
@@ -129,7 +131,7 @@ class Commands:
         if result is None:
             result = StepState("document", "")
             state.steps.append(result)
-        result.status, result.code, result.stderr, result.ended = "Failed", 1, note, now()
+        result.status, result.code, result.output, result.ended = "Failed", 1, note, now()
         state.finished = True
         save(state, self._store.path(state.command_id))
 
@@ -141,7 +143,7 @@ class Commands:
                 self._client.call("ec2messages", "SendReply", request)
             except AwsError as error:
                 if error.code in GONE:
-                    log.warning("The report on %s is not wanted: %s", message_id, error)
+                    log.warning("The report on %s was refused: %s", message_id, error)
                     return False
                 log.warning("Reporting on %s again in %g s: %s", message_id, RETRY_SECONDS, error)
                 time.sleep(RETRY_SECONDS)
@@ -159,20 +161,19 @@ def reply(state: CommandState) -> dict[str, Any]:
             "runId": "",
             "runtimeStatusCounts": {status: statuses.count(status) for status in sorted(set(statuses))},
         },
-        "documentStatus": document.document_status(statuses) if state.finished else "InProgress",
+        "documentStatus": document.document_status(statuses) if state.finished or state.reboot else "InProgress",
         "documentTraceOutput": "",
         "runtimeStatus": {step.name: _shown(step) for step in state.steps if step.status != "NotStarted"},
     }
 
 
 def _shown(step: StepState) -> dict[str, Any]:
-    error = f"\n----------ERROR-------\n{step.stderr}" if step.stderr else ""
     return {
         "status": step.status,
-        "code": step.code if step.ended else -1,
+        "code": step.code,
         "name": step.action,
         "stepName": step.name,
-        "output": (step.stdout + error)[:OUTPUT_CHARACTERS],
+        "output": step.output,
         "standardOutput": step.stdout,
         "standardError": step.stderr,
         "startDateTime": step.started or step.ended,

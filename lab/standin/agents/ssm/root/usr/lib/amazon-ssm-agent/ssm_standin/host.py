@@ -1,4 +1,4 @@
-"""What the agent tells Systems Manager about its host."""
+"""What the agent reports of its host."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ class StepState:
     code: int = -1
     stdout: str = ""
     stderr: str = ""
+    output: str = ""
     started: str = ""
     ended: str = ""
     runs: int = 0
@@ -44,8 +45,8 @@ class CommandState:
     finished: bool = False
     leaving: bool = False
     """A step has ended the document; only a finallyStep still runs."""
-    reboot: str = ""
-    """The boot (paths.boot_id) in which a step asked for a reboot; empty when none did."""
+    reboot: bool = False
+    """A step has asked for a reboot and is begun again when the agent starts, be it in another boot or not."""
 
 
 class Store:

@@ -6,16 +6,15 @@ import signal
 import sys
 from pathlib import Path
 
-from ssm_standin import document, shell
+from ssm_standin import document, output, shell
 from ssm_standin.aws import AwsError, Client, Metadata
-from ssm_standin.paths import DATA, boot_id
+from ssm_standin.host import os_release
+from ssm_standin.paths import DATA
 from ssm_standin.state import CommandState, StepState, Store, now, save
 
-MOST_RUNS = 3
-"""How often a step is begun again after the machine went down under it."""
-STDOUT_CHARACTERS = 24000
-STDERR_CHARACTERS = 8000
-TRUNCATED = "\n---Output truncated---"
+MOST_RUNS = 15
+"""How often a step is begun, after reboots too."""
+RUN_SHELL_SCRIPT = "aws:runShellScript"
 
 
 class Worker:
@@ -30,9 +29,8 @@ class Worker:
         try:
             steps = document.steps_of(state.document, state.parameters)
         except (KeyError, TypeError, ValueError) as error:
-            state.steps = [
-                StepState("document", "", "Failed", 1, stderr=f"The document can't be read: {error}", ended=now())
-            ]
+            text = f"The document can't be read: {error}"
+            state.steps = [StepState("document", "", "Failed", 1, output=text, stderr=text, ended=now())]
             self._finish()
             return
         if not state.steps:
@@ -47,84 +45,89 @@ class Worker:
     def _step(self, step: document.Step, result: StepState) -> bool:
         """False when the machine has to reboot first."""
         state = self.state
-        if self._cancelled():
-            self._end(result, "Cancelled", shell.STOPPED)
-            return True
-        if state.leaving and not step.is_final:
-            self._end(result, "Skipped", 0)
-            return True
-        if refusal := self._refusal(step):
+        if refusal := self._refusal(step, result):
             self._end(result, *refusal)
-        else:
-            result.runs += 1
-            result.status, result.started = "InProgress", result.started or now()
-            state.reboot = ""
+            return True
+        if self._cancelled():
+            self._end(result, "Cancelled", 1)
+            return True
+        result.runs += 1
+        result.status, result.code, result.started = "InProgress", -1, result.started or now()
+        state.reboot = False
+        save(state, self.path)
+        status, code = self._script(step, result)
+        if status == "SuccessAndReboot":
+            result.status, result.code, state.reboot = status, code, True
             save(state, self.path)
-            ended = self._script(step, result)
-            if ended.status == "Rebooting":
-                result.runs -= 1
-                state.reboot = boot_id()
-                save(state, self.path)
-                return False
-            self._end(result, document.shown_status(step, ended.status), ended.code, ended.note)
-            state.leaving = state.leaving or document.leaves(step, ended.status)
+            return False
+        state.leaving = state.leaving or document.leaves(step, status, code)
+        self._end(result, status, code, result.output)
         return True
 
-    def _refusal(self, step: document.Step) -> tuple[str, int, str] | None:
-        """Why a step does not run: status, code and what is said of it."""
+    def _refusal(self, step: document.Step, result: StepState) -> tuple[str, int, str] | None:
+        """Why a step does not run: status, code and output."""
+        named = f"Plugin with name {step.action}"
+        if self.state.leaving and not (step.is_final and result is self.state.steps[-1]):
+            return "Skipped", 0, f"{named} and id {step.name} skipped due to prior step with an exit condition"
         try:
             unmet = document.unmet(step)
         except ValueError as error:
-            return "Failed", 1, str(error)
+            text = f"Unrecognized precondition(s): '{error}', please update agent to latest version."
+            return "Failed", 1, f"{text} Step name: {step.name}"
         if unmet:
-            return (
-                "Skipped",
-                0,
-                f"Step execution skipped due to unsatisfied preconditions: '{unmet}'. Step name: {step.name}",
-            )
-        if step.action != "aws:runShellScript":
-            return (
-                "Failed",
-                1,
-                f"Plugin with name {step.action} is not supported by this agent (a stand-in). Step name: {step.name}",
-            )
-        if self.state.steps and next(s for s in self.state.steps if s.name == step.name).runs >= MOST_RUNS:
-            return "Failed", 1, f"The machine went down {MOST_RUNS} times while step {step.name} ran"
+            text = f"Step execution skipped due to unsatisfied preconditions: '{unmet}'. Step name: {step.name}"
+            return "Skipped", 0, text
+        if step.action != RUN_SHELL_SCRIPT:
+            return "Failed", 1, f"{named} is not supported by this agent (a stand-in). Step name: {step.name}"
+        if result.runs >= MOST_RUNS:
+            return "Failed", 1, f"Step {step.name} was begun {MOST_RUNS} times"
         return None
 
-    def _script(self, step: document.Step, result: StepState) -> shell.Ended:
-        directory = self.store.orchestration / self.state.command_id / step.name.replace(":", "")
+    def _script(self, step: document.Step, result: StepState) -> tuple[str, int]:
+        """Runs it, keeps its output in `result`; returns what it counts as: status and code."""
+        folders = [part.replace(":", "") for part in (step.action, step.folder)]
+        directory = self.store.orchestration.joinpath(self.state.command_id, *folders)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        environment = {"AWS_SSM_INSTANCE_ID": self.state.instance_id, "AWS_SSM_REGION_NAME": self.state.region}
-        try:
-            ended = shell.run_script(step.inputs, directory, environment, self._cancelled)
-        except OSError as error:
-            ended = shell.Ended("Failed", 1, f"failed to run commands: {error}")
-        result.stdout = read_limited(directory / "stdout", STDOUT_CHARACTERS)
-        result.stderr = read_limited(directory / "stderr", STDERR_CHARACTERS)
-        if self.state.bucket and ended.status != "Rebooting":
-            self._upload(step, directory)
-        return ended
+        ended = shell.run_script(step.inputs, directory, self._environment(), self._cancelled)
+        for name, added in (("stdout", ""), ("stderr", ended.note)):
+            with (directory / name).open("ab") as file:
+                file.write(added.encode())
+        if self.state.bucket:
+            self._upload(folders, directory)
+        out, err = (directory / "stdout").read_bytes(), (directory / "stderr").read_bytes()
+        status, code, added = document.shown(step, ended.status, ended.code)
+        if ended.code == document.LEAVE_AS_SUCCESS:
+            err = b""
+        result.output = output.both(out, err)
+        result.stdout = output.standard(out + added.encode())
+        result.stderr = output.standard(err + added.encode() * (ended.code != document.LEAVE_AS_SUCCESS))
+        return status, code
 
-    def _upload(self, step: document.Step, directory: Path) -> None:
+    def _environment(self) -> dict[str, str]:
+        system = os_release()
+        return {
+            "SSM_COMMAND_ID": self.state.command_id,
+            "AWS_SSM_INSTANCE_ID": self.state.instance_id,
+            "AWS_SSM_REGION_NAME": self.state.region,
+            "AWS_SSM_PLATFORM_NAME": system.get("NAME", ""),
+            "AWS_SSM_PLATFORM_VERSION": system.get("VERSION_ID", ""),
+        }
+
+    def _upload(self, folders: list[str], directory: Path) -> None:
         """The whole output to S3. As with the real agent, a failure is in the log and does not fail the step."""
         client = Client(self.state.region, Metadata())
-        parts = [self.state.prefix, self.state.command_id, self.state.instance_id, step.action, step.name]
-        key = "/".join(part.replace(":", "") for part in parts if part)
+        parts = [self.state.prefix, self.state.command_id, self.state.instance_id, *folders]
+        key = "/".join(part for part in parts if part)
         for stream in ("stdout", "stderr"):
-            content = (directory / stream).read_bytes() if (directory / stream).exists() else b""
+            content = (directory / stream).read_bytes()
             try:
                 if content:
                     client.put_object(self.state.bucket, f"{key}/{stream}", content)
             except AwsError as error:
                 print(f"output of {self.state.command_id} to s3://{self.state.bucket}/{key}: {error}", file=sys.stderr)
 
-    def _end(self, result: StepState, status: str, code: int, note: str = "") -> None:
-        result.status, result.code, result.ended = status, code, now()
-        if note and status in ("Skipped", "Success"):
-            result.stdout += note
-        elif note:
-            result.stderr = f"{result.stderr.rstrip()}\n{note}".lstrip()
+    def _end(self, result: StepState, status: str, code: int, text: str = "") -> None:
+        result.status, result.code, result.output, result.ended = status, code, text, now()
         save(self.state, self.path)
 
     def _finish(self) -> None:
@@ -133,14 +136,6 @@ class Worker:
 
     def _cancelled(self) -> bool:
         return self.store.cancel_path(self.state.command_id).exists()
-
-
-def read_limited(path: Path, characters: int) -> str:
-    if not path.exists():
-        return ""
-    with path.open(encoding="utf-8", errors="replace") as content:
-        text = content.read(characters + 1)
-    return text if len(text) <= characters else text[: characters - len(TRUNCATED)] + TRUNCATED
 
 
 def main(argv: list[str]) -> int:

@@ -39,9 +39,9 @@ class Parser:
             place = match.end()
         return [*tokens, ("end", "end", line)]
 
-    def _take(self, *wanted: str) -> str:
+    def _take(self, *expected: str) -> str:
         kind, text, line = self.tokens[self.at]
-        if kind not in wanted and text not in wanted:
+        if kind not in expected and text not in expected:
             raise ConfigError(f"Parse error at {self.file}:{line} - syntax error")
         self.at += 1
         return text

@@ -15,7 +15,8 @@ from proxysql_standin.protocol import MySQLError, Wire
 from proxysql_standin.store import PARTS, Store
 
 LOAD = re.compile(
-    r"(LOAD|SAVE) MYSQL (SERVERS|USERS|QUERY RULES|VARIABLES) (FROM CONFIG|TO RUNTIME|TO DISK)", re.IGNORECASE
+    r"(LOAD|SAVE) (MYSQL SERVERS|MYSQL USERS|MYSQL QUERY RULES|MYSQL VARIABLES|ADMIN VARIABLES) (FROM CONFIG|TO RUNTIME|TO DISK)",
+    re.IGNORECASE,
 )
 BEGIN = re.compile(r"\s*(BEGIN|START\s+TRANSACTION)\b", re.IGNORECASE)
 END = re.compile(r"\s*(COMMIT|ROLLBACK)\b", re.IGNORECASE)
@@ -63,7 +64,7 @@ class Proxy:
             max_age_seconds=int(self.store.variable("connection_max_age_ms")) / 1000,
             ca_file=self.store.variable("ssl_p2s_ca"),
         )
-        wanted = {}
+        configured = {}
         for row in self.store.rows("runtime_mysql_servers"):
             server = Server(
                 int(row["hostgroup_id"]),
@@ -72,11 +73,11 @@ class Proxy:
                 int(row["max_connections"]),
                 bool(int(row["use_ssl"])),
             )
-            wanted[(server.hostgroup, server.address, server.port)] = server
+            configured[(server.hostgroup, server.address, server.port)] = server
         with self.lock:
-            for key in [key for key in self.pools if key not in wanted]:
+            for key in [key for key in self.pools if key not in configured]:
                 self.pools.pop(key).close()
-            for key, server in wanted.items():
+            for key, server in configured.items():
                 if key in self.pools:
                     self.pools[key].reconfigure(server, limits)
                 else:
@@ -87,8 +88,7 @@ class Proxy:
         return next((row for row in rows if row["username"] == name and int(row["active"])), None)
 
     def password(self, name: str) -> str | None:
-        row = self.user(name)
-        return None if row is None else str(row["password"])
+        return None if self.user(name) is None else self.store.passwords[name]
 
     def serve(self, sock: socket.socket) -> None:
         wire = Wire(sock)
@@ -164,7 +164,7 @@ class Session:
                 9001, f"Max connect timeout reached while reaching hostgroup {hostgroup}: it has no server"
             )
         pool = min(pools, key=lambda each: each.used / max(1, each.server.max_connections))
-        return pool, pool.take(self.user, str(row.get("password", "")))
+        return pool, pool.take(self.user, self.proxy.password(self.user) or "")
 
     def _hostgroup(self, text: str, default: int) -> int:
         rules = self.proxy.store.rows("runtime_mysql_query_rules")
@@ -178,14 +178,17 @@ class Session:
 class Admin:
     """The admin port: LOAD and SAVE statements; everything else is asked of the tables."""
 
-    def __init__(self, proxy: Proxy, file: str, credentials: str) -> None:
+    def __init__(self, proxy: Proxy, file: str) -> None:
         self.proxy, self.file = proxy, file
-        self.users = dict(pair.split(":", 1) for pair in credentials.split(";"))
+
+    def password(self, user: str) -> str | None:
+        credentials = self.proxy.store.variable("admin_credentials", "admin")
+        return dict(pair.split(":", 1) for pair in credentials.split(";")).get(user)
 
     def serve(self, sock: socket.socket) -> None:
         wire = Wire(sock)
         try:
-            if authenticate(wire, "8.0.11 (ProxySQL Admin Module)", self.users.get) is None:
+            if authenticate(wire, "8.0.11 (ProxySQL Admin Module)", self.password) is None:
                 return
             while True:
                 packet = wire.read()
@@ -201,7 +204,8 @@ class Admin:
         try:
             load = LOAD.fullmatch(" ".join(statement.split()))
             if load:
-                self._load(load.group(2).upper(), load.group(3).upper())
+                group, part = load.group(2).split(" ", 1)
+                self._load(group.lower(), part.upper(), load.group(3).upper())
                 answer = None
             else:
                 self._fill_stats()
@@ -214,9 +218,9 @@ class Admin:
         else:
             protocol.write_rows(wire, *answer)
 
-    def _load(self, part: str, what: str) -> None:
+    def _load(self, group: str, part: str, what: str) -> None:
         if what == "FROM CONFIG":
-            self.proxy.store.load_file(part, config.read(self.file))
+            self.proxy.store.load_file(part, config.read(self.file), group)
         elif what == "TO RUNTIME":
             self.proxy.store.to_runtime(part)
             self.proxy.apply()
@@ -233,16 +237,13 @@ class Admin:
 def start(file: str) -> None:
     """Reads the file, listens on both ports. Raises ConfigError, OSError."""
     settings = config.read(file)
-    admin = settings.get("admin_variables", {})
     store = Store()
+    store.load_file("VARIABLES", settings, "admin")
     for part in PARTS:
         store.load_file(part, settings)
         store.to_runtime(part)
     proxy = Proxy(store)
     proxy.apply()
-    listen(
-        str(admin.get("mysql_ifaces", "0.0.0.0:6032")),
-        Admin(proxy, file, admin.get("admin_credentials", "admin:admin")).serve,
-    )
+    listen(store.variable("mysql_ifaces", "admin"), Admin(proxy, file).serve)
     for address in store.variable("interfaces").split(";"):
         listen(address, proxy.serve)

@@ -112,7 +112,7 @@ class Pool:
         return None
 
     def _trim(self) -> None:
-        """Closes what is too old, and more free ones than wanted; at least one may stay."""
+        """Closes what is too old, and more free ones than allowed; at least one may stay."""
         age = self.limits.max_age_seconds
         for connection in [each for each in self.free if age and time.monotonic() - each.made > age]:
             self.free.remove(connection)

@@ -102,8 +102,8 @@ def log_in(sock: socket.socket, user: str, password: str, context: ssl.SSLContex
     rest = greeting.split(b"\0", 1)[1]
     able = struct.unpack("<H", rest[13:15])[0]
     nonce = rest[4:12] + rest[31:43]
-    wanted = (CAPABILITIES & ~CONNECT_WITH_DB) | (SSL if context else 0)
-    head = struct.pack("<IIB", wanted, 1 << 24, UTF8) + bytes(23)
+    capabilities = (CAPABILITIES & ~CONNECT_WITH_DB) | (SSL if context else 0)
+    head = struct.pack("<IIB", capabilities, 1 << 24, UTF8) + bytes(23)
     if context:
         if not able & SSL:
             raise MySQLError(2026, "SSL connection error: the server offers no TLS")

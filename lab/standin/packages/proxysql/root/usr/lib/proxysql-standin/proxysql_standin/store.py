@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import threading
 from collections.abc import Mapping
@@ -40,7 +41,7 @@ PARTS = {
     "QUERY RULES": ("mysql_query_rules",),
     "VARIABLES": ("global_variables",),
 }
-"""What `LOAD MYSQL …` names → its tables."""
+"""What `LOAD MYSQL …` and `LOAD ADMIN …` name → its tables."""
 VARIABLES = {
     "threads": "4", "max_connections": "2048", "interfaces": "0.0.0.0:6033", "connect_timeout_server_max": "10000",
     "connection_max_age_ms": "0", "free_connections_pct": "10", "wait_timeout": "28800000", "monitor_username": "monitor",
@@ -48,6 +49,7 @@ VARIABLES = {
     "default_schema": "information_schema", "stacksize": "1048576",
 }  # fmt: skip
 """mysql variables that the stand-in knows, with the real one's defaults. Others are ignored, as the real one ignores unknown ones."""
+ADMIN_VARIABLES = {"admin_credentials": "admin:admin", "mysql_ifaces": "0.0.0.0:6032"}
 FIXED = ("mysql-threads", "mysql-interfaces", "mysql-stacksize")
 """Only a restart changes these."""
 
@@ -63,18 +65,21 @@ class Store:
         self.database.execute(
             "CREATE TABLE stats_mysql_connection_pool (hostgroup, srv_host, srv_port, ConnUsed, ConnFree)"
         )
-        self._add(
-            "global_variables", *({"variable_name": f"mysql-{n}", "variable_value": v} for n, v in VARIABLES.items())
-        )
+        self.passwords: dict[str, str] = {}
+        """Of the users at runtime. The real one needs only the hash that its table shows."""
+        for group, known in (("mysql", VARIABLES), ("admin", ADMIN_VARIABLES)):
+            rows = ({"variable_name": f"{group}-{name}", "variable_value": value} for name, value in known.items())
+            self._add("global_variables", *rows)
 
-    def load_file(self, part: str, settings: Mapping[str, Any]) -> None:
-        """`LOAD MYSQL <part> FROM CONFIG`: rows of the file are added, or replace those with the same key."""
+    def load_file(self, part: str, settings: Mapping[str, Any], group: str = "mysql") -> None:
+        """`LOAD <group> <part> FROM CONFIG`: rows of the file are added, or replace those with the same key."""
         with self.lock:
             if part == "VARIABLES":
+                known = VARIABLES if group == "mysql" else ADMIN_VARIABLES
                 rows = [
-                    {"variable_name": f"mysql-{name}", "variable_value": str(value)}
-                    for name, value in settings.get("mysql_variables", {}).items()
-                    if name in VARIABLES
+                    {"variable_name": f"{group}-{name}", "variable_value": str(value)}
+                    for name, value in settings.get(f"{group}_variables", {}).items()
+                    if name in known
                 ]
                 self._add("global_variables", *rows)
                 return
@@ -92,6 +97,16 @@ class Store:
                     )
                 self.database.execute(f"DELETE FROM runtime_{table}")
                 self.database.execute(f"INSERT INTO runtime_{table} SELECT * FROM {table}")
+                if table == "mysql_users":
+                    self._hash_passwords()
+
+    def _hash_passwords(self) -> None:
+        """As admin-hash_passwords does by default: what runs shows hashes only."""
+        self.passwords = {str(row["username"]): str(row["password"]) for row in self.rows("mysql_users")}
+        for user, password in self.passwords.items():
+            once = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
+            shown = "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
+            self.database.execute("UPDATE runtime_mysql_users SET password = ? WHERE username = ?", (shown, user))
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         with self.lock:
@@ -99,9 +114,9 @@ class Store:
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def variable(self, name: str) -> str:
+    def variable(self, name: str, group: str = "mysql") -> str:
         rows = {row["variable_name"]: row["variable_value"] for row in self.rows("runtime_global_variables")}
-        return str(rows[f"mysql-{name}"])
+        return str(rows[f"{group}-{name}"])
 
     def execute(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]] | None:
         """Any other statement is SQLite's. Returns columns and rows, or None for a statement without any."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -19,7 +20,7 @@ from cloudwatch_standin import config, paths, receivers
 from cloudwatch_standin.aws import AwsError, Logs, Metadata, Metrics, Traces
 from cloudwatch_standin.journal import Journal
 from cloudwatch_standin.relay import Relay, target
-from cloudwatch_standin.tail import Source, State, resolved
+from cloudwatch_standin.tail import Source, State, Tail, resolved
 
 POLL_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 60.0
@@ -32,9 +33,9 @@ def load(toml: Path) -> dict[str, Any]:
         document = json.loads(toml.with_name(agent["pipelines"]).read_text())
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"reading {toml}: {error!r}") from error
-    faults = config.problems(document)
-    if faults:
-        raise ValueError("\n".join(faults))
+    problems = config.problems(document)
+    if problems:
+        raise ValueError("\n".join(problems))
     return dict(document)
 
 
@@ -57,6 +58,8 @@ def sources(document: dict[str, Any], names: dict[str, str]) -> list[Source]:
             retention_days=entry.get("retention_in_days", -1),
             timestamp_format=entry.get("timestamp_format", ""),
             utc=entry.get("timezone", "Local") == "UTC",
+            multi_line_start_pattern=entry.get("multi_line_start_pattern", ""),
+            publish_multi_logs=entry.get("publish_multi_logs", False),
         )
         for entry in entries
     ]
@@ -72,7 +75,7 @@ class Shipper:
         self._not_before = 0.0
         self._backoff = POLL_SECONDS
 
-    def step(self, followed: Sequence[Source], now: float, flush: bool = False) -> None:
+    def step(self, followed: Sequence[Tail], now: float, flush: bool = False) -> None:
         for source in followed:
             try:
                 source.poll()
@@ -86,7 +89,7 @@ class Shipper:
             if (flush or source.full() or now >= due) and now >= self._not_before:
                 self._ship(source, now)
 
-    def _ship(self, source: Source, now: float) -> None:
+    def _ship(self, source: Tail, now: float) -> None:
         # CloudWatch Logs refuses a batch that is not in order of time.
         events = sorted(source.pending, key=lambda event: event["timestamp"])
         try:
@@ -130,17 +133,19 @@ def run(document: dict[str, Any]) -> int:
     except (AwsError, OSError) as error:
         log.write("E", f"making the state's directory, asking for dimensions or opening a receiver: {error}")
         return 1
-    followed = sources(document, names)
-    for source in followed:
-        state.load(source)
+    try:
+        entries = sources(document, names)
+    except re.error as error:
+        log.write("E", f"multi_line_start_pattern has issue, regexp: Compile( {error.pattern!r} ): {error}")
+        return 1
     shipper = Shipper(logs, state, log, float(document.get("logs", {}).get("force_flush_interval", 5)))
-    log.write("I", f"following {len(followed)} log files, shipping to CloudWatch Logs in {region}")
+    log.write("I", f"following {len(entries)} entries of log files, shipping to CloudWatch Logs in {region}")
     log.write("I", f"listening on {', '.join(opened) or 'nothing'}")
     log.write("I", "Everything is ready. Begin running and processing data.")
     while not stop.wait(POLL_SECONDS):
-        shipper.step(followed, time.monotonic())
+        shipper.step([tail for entry in entries for tail in entry.look(state)], time.monotonic())
         relay.step(time.monotonic())
-    shipper.step(followed, time.monotonic(), flush=True)
+    shipper.step([tail for entry in entries for tail in entry.look(state)], time.monotonic(), flush=True)
     relay.step(time.monotonic(), flush=True)
     log.write("I", "stopped")
     return 0

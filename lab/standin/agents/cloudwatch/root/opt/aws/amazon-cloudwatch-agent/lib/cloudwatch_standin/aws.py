@@ -186,11 +186,11 @@ class Traces(Service):
 def _fault(text: str) -> tuple[str, str]:
     """The service's error code and message."""
     try:
-        fault = json.loads(text)
+        error = json.loads(text)
     except ValueError:
         return "", ""
-    code = str(fault.get("__type", "")).rpartition("#")[2]
-    return code, str(fault.get("message") or fault.get("Message") or "")
+    code = str(error.get("__type", "")).rpartition("#")[2]
+    return code, str(error.get("message") or error.get("Message") or "")
 
 
 def signed(

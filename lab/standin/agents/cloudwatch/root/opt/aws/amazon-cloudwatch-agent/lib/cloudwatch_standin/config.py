@@ -88,7 +88,7 @@ PROCESS_SELECTORS = ("exe", "pattern", "pid_file")
 
 
 class ConfigError(Exception):
-    """The configuration is wrong; `problems` has one line per fault."""
+    """The configuration is wrong; `problems` has one line per error."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -111,7 +111,7 @@ def read(single: Path | None, folder: Path | None, mode: str) -> dict[str, Any] 
                 files[name] = file
     merged: dict[str, Any] = {}
     for file in files.values():
-        merge(merged, _load(file), "", file)
+        merge(merged, _load(file), "")
     return merged if files else None
 
 
@@ -121,29 +121,27 @@ def _load(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"Under path : / | Error : unable to parse {file}: {error}") from error
     if not isinstance(document, dict):
-        raise ConfigError(f"Under path : / | Error : {file} holds a {type(document).__name__}, not an object")
+        raise ConfigError(f"Under path : / | Error : {file} contains a {type(document).__name__}, not an object")
     return document
 
 
-def merge(into: dict[str, Any], more: dict[str, Any], path: str, file: Path) -> None:
-    """Adds a file's settings: objects join, lists extend, two different values for one setting are an error."""
+def merge(into: dict[str, Any], more: dict[str, Any], path: str) -> None:
+    """Adds a file's settings: objects join, lists extend, two different values for one setting are an error that names no file."""
     for key, value in more.items():
         where = f"{path}/{key}"
         have = into.get(key)
         if have is None:
             into[key] = value
         elif isinstance(have, dict) and isinstance(value, dict):
-            merge(have, value, where, file)
+            merge(have, value, where)
         elif isinstance(have, list) and isinstance(value, list):
             have.extend(item for item in value if item not in have)
         elif have != value:
-            raise ConfigError(
-                f"Under path : {where} | Error : Different values are specified for {key}, the second in {file}"
-            )
+            raise ConfigError(f"Under path : {where} | Error : Different values are specified for {key}")
 
 
 def problems(document: dict[str, Any]) -> list[str]:
-    """One line per fault. Like the real schema it lets unknown measurements and dimensions pass."""
+    """One line per error. Like the real schema it lets unknown measurements and dimensions pass."""
     checks: tuple[tuple[str, Callable[[Any], Iterator[tuple[str, str]]]], ...] = (
         ("agent", _agent),
         ("metrics", _metrics),

@@ -23,7 +23,7 @@ def systemctl(*arguments: str) -> str:
 
 def status() -> dict[str, str]:
     running = systemctl("is-active", UNIT) == "active"
-    started = systemctl("show", "-p", "ExecMainStartTimestamp", "--value", UNIT) if running else ""
+    started = systemctl("show", "-p", "ExecMainStartTimestamp", UNIT).partition("=")[2] if running else ""
     return {
         "status": "running" if running else "stopped",
         "starttime": started,
@@ -63,9 +63,9 @@ def configure(action: str, source: str, restart: bool) -> int:
         ):
             file.unlink(missing_ok=True)
     else:
-        fault = place(source)
-        if fault:
-            print(fault, file=sys.stderr)
+        error = place(source)
+        if error:
+            print(error, file=sys.stderr)
             return 1
     if any(paths.JSON_FOLDER.iterdir()):
         command: list[str | Path] = [

@@ -50,7 +50,7 @@ class _Tcp(socketserver.ThreadingTCPServer):
 def start(document: dict[str, Any], inbox: Inbox) -> list[str]:
     """Opens every port that the configuration asks for; returns their addresses. Raises OSError where one is taken."""
     opened = []
-    for protocol, address, take in wanted(document, inbox):
+    for protocol, address, take in configured(document, inbox):
         host, _, port = address.rpartition(":")
         if protocol == "udp":
             server: socketserver.BaseServer = _Udp((host, int(port)), _datagrams(take))
@@ -61,7 +61,7 @@ def start(document: dict[str, Any], inbox: Inbox) -> list[str]:
     return opened
 
 
-def wanted(document: dict[str, Any], inbox: Inbox) -> Iterator[tuple[str, str, Callable[[str], None] | None]]:
+def configured(document: dict[str, Any], inbox: Inbox) -> Iterator[tuple[str, str, Callable[[str], None] | None]]:
     """Protocol, address, and who takes what comes; None where this stand-in only answers that it ships nothing."""
     statsd = document.get("metrics", {}).get("metrics_collected", {}).get("statsd")
     if statsd is not None:

@@ -19,9 +19,9 @@ def translate(single: Path | None, folder: Path | None, output: Path, mode: str)
     document = config.read(single, folder, mode)
     if document is None:
         raise FileNotFoundError(f"no json config file in {single} and {folder}")
-    faults = config.problems(document)
-    if faults:
-        raise config.ConfigError(*faults)
+    problems = config.problems(document)
+    if problems:
+        raise config.ConfigError(*problems)
     translated = output.with_name(paths.YAML_NAME)
     translated.write_text(json.dumps(document, indent=2) + "\n")
     interval = document.get("agent", {}).get("metrics_collection_interval", 60)

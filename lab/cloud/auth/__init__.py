@@ -1,0 +1,1 @@
+"""Who may call the lab's API, and what it answers to others."""

@@ -1,0 +1,1 @@
+"""Auto Scaling on the lab's instances."""

@@ -1,0 +1,1 @@
+"""EC2 on the lab's machines."""

@@ -1,0 +1,1 @@
+"""CloudWatch Logs that takes metrics out of log events."""

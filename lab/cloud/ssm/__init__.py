@@ -1,0 +1,1 @@
+"""Systems Manager on the lab's machines."""

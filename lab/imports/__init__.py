@@ -1,0 +1,1 @@
+"""Real container images as base images."""

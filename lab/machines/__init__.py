@@ -1,0 +1,1 @@
+"""Machines of systemd-nspawn: root file systems, boot, control groups."""

@@ -1,0 +1,1 @@
+"""The lab's network namespace, and how threads, sockets and commands get into it."""
