@@ -1,18 +1,19 @@
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Writes the report of the fleet from the reports of its hosts. Runs on the control node; no host is contacted."""
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.hardening import report
-
-ONE_RUN = datetime.timedelta(hours=1)
-"""A report older than this is of an earlier run."""
+from ..plugin_utils._hardening import report, task
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -22,28 +23,39 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        now = datetime.datetime.now(tz=datetime.UTC)
         folder = Path(self._task.args.get("directory") or "")
         hosts = self._task.args.get("hosts") or []
         if not folder.name:
             raise AnsibleActionFail("hardening_report needs directory: where the hosts' reports are")
         try:
             found = {name: report.previous(folder, name) for name in hosts}
-            reports, missing = current([one for one in found.values() if one is not None], now)
-            missing += [name for name, one in found.items() if one is None]
-            if reports:
-                report.write_fleet(folder, reports, sorted(missing))
+            reports, missing = current(found, task.RUN_BEGAN)
+            # Also where there is none: a page of an earlier run would pass for this one's.
+            report.write_fleet(folder, reports, missing)
         except OSError as error:
             raise AnsibleActionFail(f"Cannot write the fleet's hardening report to {folder}: {error}") from error
         # A report is a record of the run, not a change to the fleet.
         result.update(
-            changed=False, page=str(folder / "fleet.html"), hosts=[item["host"] for item in reports], missing=missing
+            changed=False,
+            page=str(folder / "fleet.html"),
+            hosts=[item["host"] for item in reports],
+            missing=missing,
+            msg=report.closing_line(folder, reports, missing),
         )
         return result
 
 
-def current(reports: list[dict[str, Any]], now: datetime.datetime) -> tuple[list[dict[str, Any]], list[str]]:
-    """(the reports of this run, the names of the hosts whose report is of an earlier one: they were not reached)."""
-    when = {item["host"]: datetime.datetime.fromisoformat(item["when"]) for item in reports}
-    late = [host for host, time in when.items() if now - time > ONE_RUN]
-    return [item for item in reports if item["host"] not in late], late
+def current(
+    found: Mapping[str, dict[str, Any] | None], began: datetime.datetime
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """(the reports of the run that ``began`` then, the names of the hosts without one, sorted).
+
+    ``found``: host → its last report. One of an earlier run never counts: the host may be another one since.
+    """
+    first = began.replace(microsecond=0)  # as reports write times
+    new = {
+        name: one
+        for name, one in found.items()
+        if one is not None and datetime.datetime.fromisoformat(one["when"]) >= first
+    }
+    return list(new.values()), sorted(set(found) - set(new))

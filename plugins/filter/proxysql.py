@@ -1,6 +1,7 @@
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
-"""Filters of the role proxysql: pool sizes, findings, configuration."""
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of the role proxysql: pool sizes and configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ecommerce.fleet.plugins.plugin_utils import proxysql_config as pure
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils._proxysql import config as pure
 
 DOCUMENTATION = r"""
 name: proxysql_pool
@@ -60,7 +61,6 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "proxysql_pool": _guarded(proxysql_pool),
-            "proxysql_findings": _guarded(pure.findings),
             "proxysql_text": _guarded(pure.text),
             "proxysql_wanted": _guarded(pure.wanted),
         }

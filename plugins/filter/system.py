@@ -1,6 +1,7 @@
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
-"""Filters of the role system: its variables checked, and what is compared with the host's state."""
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of the role system: what is compared with the host's state."""
 
 from __future__ import annotations
 
@@ -8,24 +9,29 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.ecommerce.fleet.plugins.plugin_utils import system_rules as pure
-from ansible_collections.ecommerce.fleet.plugins.plugin_utils.role_values import findings_filter
 
 DOCUMENTATION = r"""
-name: system_findings
-short_description: What is wrong with the variables of the role system
+name: system_unmet_locks
+short_description: Package locks that the installed version does not satisfy
 version_added: 0.2.0
 author: The ecommerce.fleet maintainers (@ecommerce-fleet)
 description:
-  - Gives one sentence for each value that is not allowed, with the variable, the value and what is allowed.
+  - Gives one sentence for each lock whose package is installed in another version.
+positional: versions
 options:
   _input:
-    description: The role's variables without their prefix.
+    description: The locks, each with C(name) and C(version).
+    type: list
+    elements: dict
+    required: true
+  versions:
+    description: C(ansible_facts.package_versions), as M(ecommerce.fleet.role_begin) gives it.
     type: dict
     required: true
 """
 
 EXAMPLES = r"""
-findings: "{{ values | ecommerce.fleet.system_findings }}"
+unmet: "{{ system_package_locks | ecommerce.fleet.system_unmet_locks(ansible_facts['package_versions']) }}"
 """
 
 RETURN = r"""
@@ -38,7 +44,6 @@ _value:
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
-            "system_findings": findings_filter("system", pure.findings),
             "system_full_version": pure.full_version,
             "system_unmet_locks": pure.unmet_locks,
             "system_swap_is_right": pure.swap_is_right,

@@ -1,5 +1,6 @@
 # Copyright: The ecommerce.fleet maintainers
-# MIT License
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Address from which a host can fetch an artifact without credentials of its own."""
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ options:
   region: {description: The bucket's region. Without it the environment's., type: str}
   seconds: {description: How long the address is valid., type: int, default: 900}
 author:
-  - The ecommerce.fleet maintainers
+  - The ecommerce.fleet maintainers (@ecommerce-fleet)
 """
 
 EXAMPLES = r"""

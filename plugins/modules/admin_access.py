@@ -1,6 +1,7 @@
 #!/usr/bin/python
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Named administrators on a host, and what must not lie around on it, in one execution."""
 
 from __future__ import absolute_import, division, print_function
@@ -12,10 +13,11 @@ module: admin_access
 short_description: Named administrators with keys and one-time codes, and a look for static credentials
 version_added: 0.2.0
 description:
-  - Accounts with locked passwords, exactly the given SSH keys, sudo where wanted, and a one-time code at each SSH login where required.
+  - Accounts with locked passwords, exactly the given SSH keys, sudo where given, and a one-time code at each SSH login where required.
     Accounts that are absent, expired or no longer on the list are closed and their sessions ended; their homes are kept.
-  - What would cut off the user that Ansible connects as, or leave no way in, is refused before anything is changed. Changes are checked by
-    C(sshd -t) and C(visudo), then proven by a new session; if a way in that worked before is lost, everything is put back.
+  - What would cut off the user that Ansible connects as, or leave no access path, is refused before anything is changed. Changes are
+    checked by C(sshd -t) and C(visudo), then proven by a new session; if an access path that worked before is lost, everything is
+    restored.
   - Looks for long-lived AWS keys in files, and asks the instance metadata service whether it requires version 2 and how far its token
     travels.
 options:
@@ -104,7 +106,7 @@ static_credentials:
   type: list
   elements: dict
 imds:
-  description: C(answers), C(tokens_required), C(hop_limit) and C(faults) of the instance metadata service.
+  description: C(answers), C(tokens_required), C(hop_limit) and C(violations) of the instance metadata service.
   returned: always
   type: dict
 """
@@ -114,12 +116,15 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils.admin_access import exposure, rules, texts
-from ansible_collections.ecommerce.fleet.plugins.module_utils.admin_access.access import PAM_MODULES, Access
-from ansible_collections.ecommerce.fleet.plugins.module_utils.hardening.guard import DEFAULT_USER
-from ansible_collections.ecommerce.fleet.plugins.module_utils.hardening.host import Host
-from ansible_collections.ecommerce.fleet.plugins.module_utils.hardening.resources.accounts import passwd
-from ansible_collections.ecommerce.fleet.plugins.module_utils.hardening.system import HardeningError, System
+from ansible_collections.ecommerce.fleet.plugins.module_utils._admin_access import exposure, rules, texts
+from ansible_collections.ecommerce.fleet.plugins.module_utils._admin_access.access import PAM_MODULES, Access
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.accounts import passwd
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.encoding import LINES, printable
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.guard import DEFAULT_USER
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.host import Host
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.processes import UMASK
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.system import System
 
 MYPY = False
 if MYPY:
@@ -152,7 +157,7 @@ HIDDEN = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", texts.
 def exposed(params, homes):
     # type: (Dict[str, Any], List[str]) -> Tuple[Dict[str, Any], List[str]]
     """(what was found, what of it is a failure)."""
-    found = {"static_credentials": exposure.static_credentials(homes), "imds": exposure.metadata_state()}
+    found = {"static_credentials": exposure.static_credentials(homes), "imds": exposure.metadata_state()}  # type: Dict[str, Any]
     failures = []
     if params["static_credentials"] == "fail" and found["static_credentials"]:
         lines = ["%(path)s line %(line)d (%(kind)s)" % item for item in found["static_credentials"]]
@@ -160,8 +165,8 @@ def exposed(params, homes):
             "AWS keys lie on this host: %s. Remove them and make them invalid; a host has its instance profile"
             % ", ".join(lines)
         )
-    if params["imds"] == "fail" and found["imds"]["faults"]:
-        failures.append("instance metadata is open too wide: %s" % "; ".join(found["imds"]["faults"]))
+    if params["imds"] == "fail" and found["imds"]["violations"]:
+        failures.append("instance metadata is open too wide: %s" % "; ".join(found["imds"]["violations"]))
     return found, failures
 
 
@@ -171,7 +176,7 @@ def diff_of(access):
     lines = ["create %s" % admin.name for admin in access.missing()] + [what for what, _argv in access.account_steps()]
     shown = [{"prepared": "".join(line + "\n" for line in lines)}] if lines else []
     for change in access.file_changes():
-        before, after = change.before or "", change.after or ""
+        before, after = printable(change.before or "", LINES), printable(change.after or "", LINES)
         if change.path in HIDDEN:
             before, after = ("(not shown)\n", "(changed, not shown)\n")
         shown.append({"before_header": change.path, "after_header": change.path, "before": before, "after": after})
@@ -189,12 +194,12 @@ def install(module, access):
     # type: (AnsibleModule, Access) -> None
     """Installs pam_oath from the repositories that the host has: only now, when nothing is refused any more."""
     manager = module.get_bin_path("dnf") or module.get_bin_path("yum", required=True)
-    code, out, err = module.run_command([manager, "-q", "-y", "install", PACKAGE])
+    code, out, err = module.run_command([manager, "-q", "-y", "install", PACKAGE], umask=UMASK)
     if code or not access.has_pam_module():
-        said = " ".join((err or out).split())[-300:] or "pam_oath.so is in none of %s" % ", ".join(PAM_MODULES)
-        raise HardeningError(
+        output = " ".join((err or out).split())[-300:] or "pam_oath.so is in none of %s" % ", ".join(PAM_MODULES)
+        raise HostError(
             "One-time codes need the package %s, which could not be installed (%s). %s. Nothing was changed"
-            % (PACKAGE, said, OFFERED_BY[access.host.release])
+            % (PACKAGE, output, OFFERED_BY[access.host.release])
         )
 
 
@@ -225,7 +230,7 @@ def main():
             closing = access.open_accounts_to_close()
             access.apply()
             access.end_sessions(closing)
-    except (rules.RuleError, HardeningError) as error:
+    except (rules.RuleError, HostError) as error:
         module.fail_json(msg="%s." % ("%s" % error).rstrip("."), **found)
     changed = bool(accounts or files or packages)
     module.exit_json(changed=changed, accounts=accounts, files=files, packages=packages, diff=diff, **found)

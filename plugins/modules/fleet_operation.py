@@ -1,6 +1,7 @@
 #!/usr/bin/python
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Begin, journal and end a rolling operation over an Auto Scaling group."""
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ module: fleet_operation
 short_description: Begin, journal and end a rolling operation over an Auto Scaling group
 version_added: 0.1.0
 description:
-  - C(begin) proves that the fleet keeps serving at every step, plans the steps zone by zone, writes the journal to Parameter Store and
-    suspends AZRebalance. The same unfinished operation is resumed; another one is refused.
+  - C(begin) proves that the fleet keeps serving at every step, plans the steps zone by zone, holds the fleet for this run, writes the
+    journal to Parameter Store and suspends AZRebalance. The same unfinished operation is resumed; another one is refused, and so is
+    one that another run is busy with.
   - C(mark) notes where a host stands.
-  - C(stop) and C(finish) resume AZRebalance and close the journal. C(finish) fails while a host is still in Standby.
+  - C(late) plans the hosts that were launched since C(begin), once they serve.
+  - C(stop) and C(finish) resume AZRebalance, unless somebody else had suspended it before, close the journal and end the hold.
+    C(finish) fails while a host is in Standby, or was not reached.
   - Runs on the control node.
 options:
   name:
@@ -23,11 +27,15 @@ options:
   state:
     description: What to do.
     type: str
-    choices: [begin, mark, stop, finish]
+    choices: [begin, mark, late, stop, finish]
     required: true
   journal:
-    description: Name of the journal's parameter.
+    description: Name of the journal's parameter. The hold on the fleet is the parameter C(lock) below it.
     type: str
+    required: true
+  holder:
+    description: The run that asks, as P(ecommerce.fleet.operator#lookup) returns it.
+    type: dict
     required: true
   operation:
     description: What is done, such as C(roll) or C(patch). Required by C(begin).
@@ -36,15 +44,19 @@ options:
     description: What it is done with, such as the version. Required by C(begin).
     type: str
   batch_size:
-    description: How many hosts are out at a time, at most.
+    description: How many hosts are in Standby at a time, at most.
     type: int
     default: 1
   work_seconds:
-    description: How long the work on a host that is out may take. Part of the worst case that is printed.
+    description: How long the work on a host in Standby may take. Part of the worst case that is printed, and of how long the hold lasts.
     type: int
     default: 300
   force:
-    description: Begin although another operation did not finish.
+    description: Begin although another operation did not finish, or somebody else has moved a host to Standby; such a host is taken first.
+    type: bool
+    default: false
+  take_over:
+    description: Begin although another run holds the fleet, because it is known to be dead.
     type: bool
     default: false
   instance_id:
@@ -53,8 +65,8 @@ options:
   host_state:
     description: Where the host stands.
     type: str
-    choices: [out, done]
-  message:
+    choices: [standby, done]
+  reason:
     description: Why the operation stopped.
     type: str
     default: ""
@@ -74,120 +86,63 @@ EXAMPLES = r"""
     journal: /fleet/ecommerce-web/prod/al2023/operation
     operation: roll
     subject: "2.4.1"
+    holder: "{{ lookup('ecommerce.fleet.operator') }}"
 """
 
 RETURN = r"""
 plan:
   description: The plan in lines for a person.
-  returned: when O(state=begin)
+  returned: when O(state=begin) or O(state=late)
   type: list
   elements: str
 batches:
   description: Instance ids by step.
-  returned: when O(state=begin)
+  returned: when O(state=begin) or O(state=late)
   type: list
   elements: list
+drain_seconds:
+  description: How long moving a host to Standby may take at most.
+  returned: when O(state=begin) or O(state=late)
+  type: int
+healthy_seconds:
+  description: How long returning a host to service may take at most.
+  returned: when O(state=begin) or O(state=late)
+  type: int
+late_seconds:
+  description: How long C(late) waits at most for hosts that are being launched.
+  returned: when O(state=begin) or O(state=late)
+  type: int
 journal:
   description: The journal as it was written.
   returned: success
   type: dict
 """
 
-import dataclasses
-from typing import Any
-
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils import fleet_journal
-from ansible_collections.ecommerce.fleet.plugins.module_utils.fleet_aws import FleetApi
-from ansible_collections.ecommerce.fleet.plugins.module_utils.fleet_plan import PlanError, describe_plan, make_plan
-
-try:
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:  # AnsibleAWSModule reports the missing library
-    BotoCoreError = ClientError = Exception  # type: ignore[misc,assignment]
-
-
-class JournalStore:
-    """The journal's parameter."""
-
-    def __init__(self, ssm: Any, name: str) -> None:
-        self._ssm = ssm
-        self._name = name
-
-    def read(self) -> fleet_journal.Journal | None:
-        try:
-            text = self._ssm.get_parameter(Name=self._name)["Parameter"]["Value"]
-        except self._ssm.exceptions.ParameterNotFound:
-            return None
-        return fleet_journal.parse(text)
-
-    def write(self, journal: fleet_journal.Journal) -> None:
-        self._ssm.put_parameter(Name=self._name, Value=fleet_journal.render(journal), Type="String", Overwrite=True)
-
-
-def begin(api: FleetApi, store: JournalStore, wanted: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    journal = fleet_journal.begin(store.read(), wanted["operation"], wanted["subject"], wanted["force"])
-    fleet = api.read()
-    plan = make_plan(
-        fleet,
-        batch_size=wanted["batch_size"],
-        work_seconds=wanted["work_seconds"],
-        done=[] if check_mode else journal.done,
-    )
-    if not check_mode:
-        store.write(journal)
-        api.hold_balance(True)
-    lines = describe_plan(fleet, plan, f"{wanted['operation']} ({wanted['subject']})")
-    return {
-        "changed": True,
-        "plan": lines,
-        "batches": [list(b) for b in plan.batches],
-        "zones": {h.instance_id: h.zone for h in fleet.hosts},
-        "minimum": plan.minimum,
-        "worst_case_seconds": plan.worst_case_seconds,
-        "journal": dataclasses.asdict(journal),
-    }
-
-
-def change(api: FleetApi, store: JournalStore, wanted: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """mark, stop and finish: the journal must have been begun."""
-    journal = store.read()
-    if journal is None:
-        if check_mode:
-            return {"changed": True, "journal": {}}
-        raise fleet_journal.JournalError("no operation was begun: there is no journal")
-    if wanted["state"] == "mark":
-        journal = fleet_journal.mark(journal, wanted["instance_id"], wanted["host_state"])
-    elif wanted["state"] == "stop":
-        journal = fleet_journal.close(journal, fleet_journal.STOPPED, wanted["message"])
-    else:
-        left = [h.instance_id for h in api.read().hosts if h.lifecycle != "InService"]
-        if left and not check_mode:
-            raise PlanError(
-                f"not finished: {', '.join(left)} not in service. Run the same command again to put them back."
-            )
-        journal = fleet_journal.close(journal, fleet_journal.FINISHED)
-    if not check_mode:
-        store.write(journal)
-        if wanted["state"] != "mark":
-            api.hold_balance(False)
-    return {"changed": True, "journal": dataclasses.asdict(journal)}
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.client import client
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.errors import reported
+from ansible_collections.ecommerce.fleet.plugins.module_utils._fleet.api import FleetApi
+from ansible_collections.ecommerce.fleet.plugins.module_utils._fleet.journal import Store
+from ansible_collections.ecommerce.fleet.plugins.module_utils._fleet.lock import Lock
+from ansible_collections.ecommerce.fleet.plugins.module_utils._fleet.operation import begin, late, update
 
 
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "state": {"type": "str", "required": True, "choices": ["begin", "mark", "stop", "finish"]},
+            "state": {"type": "str", "required": True, "choices": ["begin", "mark", "late", "stop", "finish"]},
             "journal": {"type": "str", "required": True},
+            "holder": {"type": "dict", "required": True},
             "operation": {"type": "str"},
             "subject": {"type": "str"},
             "batch_size": {"type": "int", "default": 1},
             "work_seconds": {"type": "int", "default": 300},
             "force": {"type": "bool", "default": False},
+            "take_over": {"type": "bool", "default": False},
             "instance_id": {"type": "str"},
-            "host_state": {"type": "str", "choices": ["out", "done"]},
-            "message": {"type": "str", "default": ""},
+            "host_state": {"type": "str", "choices": ["standby", "done"]},
+            "reason": {"type": "str", "default": ""},
         },
         required_if=[
             ("state", "begin", ["operation", "subject"]),
@@ -195,16 +150,14 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
-    wanted = module.params
-    api = FleetApi(module.client("autoscaling"), module.client("elbv2"), wanted["name"])
-    store = JournalStore(module.client("ssm"), wanted["journal"])
-    act = begin if wanted["state"] == "begin" else change
-    try:
-        result = act(api, store, wanted, module.check_mode)
-    except (PlanError, fleet_journal.JournalError) as error:
-        module.fail_json(msg=str(error))
-    except (BotoCoreError, ClientError) as error:
-        module.fail_json_aws(error, msg=f"{wanted['state']} of the operation on {wanted['name']}")
+    options = module.params
+    api = FleetApi(client(module, "autoscaling"), client(module, "elbv2"), options["name"])
+    ssm = client(module, "ssm")
+    store = Store(ssm, options["journal"])
+    lock = Lock(ssm, f"{options['journal']}/lock", options["holder"])
+    do = {"begin": begin, "late": late}.get(options["state"], update)
+    with reported(module, f"{options['state']} of the operation on {options['name']}"):
+        result = do(api, store, lock, options, module.check_mode)
     module.exit_json(**result)
 
 

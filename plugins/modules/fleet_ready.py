@@ -1,6 +1,7 @@
 #!/usr/bin/python
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Wait until an Auto Scaling group has its desired hosts and all of them serve."""
 
 from __future__ import annotations
@@ -42,17 +43,9 @@ hosts:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils.fleet_aws import FleetApi, WaitTimeoutError, wait_for
-from ansible_collections.ecommerce.fleet.plugins.module_utils.fleet_plan import Fleet, PlanError, describe_hosts
-
-try:
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:  # AnsibleAWSModule reports the missing library
-    BotoCoreError = ClientError = Exception  # type: ignore[misc,assignment]
-
-
-def ready(fleet: Fleet) -> bool:
-    return len(fleet.hosts) == fleet.desired and all(host.serving for host in fleet.hosts)
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.client import client
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.errors import reported
+from ansible_collections.ecommerce.fleet.plugins.module_utils._fleet.api import FleetApi
 
 
 def main() -> None:
@@ -61,18 +54,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     name = module.params["name"]
-    api = FleetApi(module.client("autoscaling"), module.client("elbv2"), name)
+    api = FleetApi(client(module, "autoscaling"), client(module, "elbv2"), name)
     if module.check_mode:
         module.exit_json(changed=False, hosts={})
-    try:
-        fleet = wait_for(f"all hosts of {name} serve", api.read, ready, module.params["wait_seconds"])
-    except WaitTimeoutError as error:
-        seen = describe_hosts(error.last.hosts) if isinstance(error.last, Fleet) else str(error.last)
-        module.fail_json(msg=f"{name}: not every host serves after {module.params['wait_seconds']} s: {seen}")
-    except PlanError as error:
-        module.fail_json(msg=str(error))
-    except (BotoCoreError, ClientError) as error:
-        module.fail_json_aws(error, msg=f"waiting for {name}")
+    with reported(module, f"waiting for {name}"):
+        fleet = api.wait_ready(module.params["wait_seconds"])
     module.exit_json(changed=False, hosts={host.instance_id: host.zone for host in fleet.hosts})
 
 

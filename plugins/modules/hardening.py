@@ -1,4 +1,7 @@
 #!/usr/bin/python
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Evaluates hardening controls on a host, all in one execution. The action plugin of the same name brings the register along."""
 
 from __future__ import absolute_import, division, print_function
@@ -13,10 +16,12 @@ version_added: 0.1.0
 description:
   - Evaluates the controls of the register (C(controls/*.yml) of this collection) on an Amazon Linux 2 or 2023 host, all of them in one
     remote execution, and answers one result per control with the evidence.
-  - In check mode it is the audit. Nothing is changed, and a control that does not hold is reported as C(fail).
+  - In check mode it is the audit. Nothing is changed, and a non-compliant control is reported as C(fail).
+  - A control that could not be checked, because a program is gone or does not answer, is reported as C(error). It fails the task as
+    C(fail) does.
   - Changes to sshd, sudo, PAM, accounts, files and the packet filter are checked by the program itself, then proven by opening a new
-    session; if a way in that worked before is lost, they are undone and the controls fail. What would stop or remove sshd, sudo or Session
-    Manager's agent is refused.
+    session; if an access path that worked before is lost, they are undone and the controls fail. What would stop or remove sshd, sudo
+    or Session Manager's agent is refused.
   - A packet filter is proven from outside as well, over a new connection. If none opens within a minute, the host undoes it by itself.
   - The register, the exceptions and the overrides are checked on the control node, before the host is touched.
 options:
@@ -42,7 +47,7 @@ options:
         type: str
         required: true
       reason:
-        description: Why it does not hold here.
+        description: Why the host may be non-compliant here.
         type: str
         required: true
       owner:
@@ -54,7 +59,7 @@ options:
         type: str
         required: true
   overrides:
-    description: Control id to the part of its C(state) that differs here, such as another banner. The register's schema holds for it.
+    description: Control id to the part of its C(state) that differs here, such as another banner. The register's schema applies to it.
     type: dict
     default: {}
   register_directories:
@@ -63,19 +68,17 @@ options:
     elements: path
     default: []
   audit_fails:
-    description: Whether the task fails in check mode when a control does not hold.
+    description: Whether the task fails in check mode when a control fails or could not be checked.
     type: bool
     default: false
   report_directory:
     description: Directory on the control node for the host's report as JSON, JUnit, CSV and HTML. Empty for none.
     type: path
-  controls:
-    description: Set by the action plugin, as JSON.
+  task:
+    description:
+      - Set by the action plugin from the other options - the selected controls, the ids excepted and what is in use, as JSON.
+      - It is text since Ansible looks at every value within an argument several times.
     type: str
-  excepted:
-    description: Set by the action plugin.
-    type: dict
-    default: {}
 attributes:
   check_mode:
     description: Check mode is the audit.
@@ -84,7 +87,7 @@ attributes:
     description: Shows every changed file, in check mode what differs.
     support: full
 author:
-  - The ecommerce.fleet maintainers
+  - The ecommerce.fleet maintainers (@ecommerce-fleet)
 """
 
 EXAMPLES = r"""
@@ -115,7 +118,7 @@ results:
       type: str
       returned: always
     status:
-      description: One of C(pass), C(changed), C(fail), C(not_applicable), C(excepted), C(not_applied_here).
+      description: One of C(pass), C(changed), C(fail), C(error), C(not_applicable), C(excepted), C(not_applied_here).
       type: str
       returned: always
     changed:
@@ -135,7 +138,7 @@ summary:
   description: Number of controls by status.
   returned: always
   type: dict
-  sample: {pass: 70, changed: 0, fail: 0, not_applicable: 9, excepted: 1, not_applied_here: 4}
+  sample: {pass: 70, changed: 0, fail: 0, error: 0, not_applicable: 9, excepted: 1, not_applied_here: 4}
 release:
   description: C(al2) or C(al2023).
   returned: always
@@ -147,7 +150,7 @@ used:
   sample: {cpu_seconds: 0.4, memory_mb: 31}
 unproven:
   description: Whether a packet filter was loaded that the host undoes by itself unless it is confirmed from outside. The action plugin
-    confirms it over a new connection and takes this value away.
+    confirms it over a new connection and removes this value.
   returned: always
   type: bool
 container:
@@ -159,13 +162,17 @@ container:
 import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils.hardening.answer import answer
-from ansible_collections.ecommerce.fleet.plugins.module_utils.hardening.system import HardeningError, System
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.answer import answer
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.engine import OPEN
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.system import System
 
 MYPY = False
 if MYPY:
     from typing import Any, Dict, List  # noqa: F401
 
+EXCEPTION = {name: {"type": "str", "required": True} for name in ("control", "reason", "owner", "expires")}
+UNCHECKED = {"fail": "", "error": "could not be checked: "}
 SECRET = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
 
 
@@ -173,7 +180,7 @@ def shown_differences(system, results, check_mode):
     # type: (System, List[Dict[str, Any]], bool) -> List[Dict[str, str]]
     """What --diff shows: files before and after; in check mode what a control found."""
     if check_mode:
-        lines = ["%s: %s\n" % (item["id"], item["reason"]) for item in results if item["status"] == "fail"]
+        lines = ["%s: %s\n" % (item["id"], item["reason"]) for item in results if item["status"] in OPEN]
         return [{"prepared": "".join(lines)}] if lines else []
     return [
         {"before_header": path, "after_header": path, "before": before, "after": after}
@@ -184,9 +191,9 @@ def shown_differences(system, results, check_mode):
 
 def failure_message(failed):
     # type: (List[Dict[str, Any]]) -> str
-    """A readable list of the controls that do not hold."""
-    lines = ["%d of the controls do not hold:" % len(failed)]
-    lines += ["  %s: %s" % (item["id"], item["reason"]) for item in failed]
+    """A readable list of the controls that fail or could not be checked."""
+    lines = ["%d of the controls fail or could not be checked:" % len(failed)]
+    lines += ["  %s: %s%s" % (item["id"], UNCHECKED[item["status"]], item["reason"]) for item in failed]
     lines.append("Correct the host, or add an exception with reason, owner and expiry to hardening_exceptions.")
     return "\n".join(lines)
 
@@ -195,31 +202,36 @@ def main():
     # type: () -> None
     module = AnsibleModule(
         argument_spec={
-            # As text, and the results too: Ansible looks at every value in an argument and a result several times.
-            "controls": {"type": "str", "required": True},
-            "excepted": {"type": "dict", "default": {}},
+            "level": {"type": "int", "choices": [1, 2], "default": 1},
             "in_use": {"type": "dict", "default": {}},
+            "exceptions": {"type": "list", "elements": "dict", "default": [], "options": EXCEPTION},
+            "overrides": {"type": "dict", "default": {}},
+            "register_directories": {"type": "list", "elements": "path", "default": []},
             "audit_fails": {"type": "bool", "default": False},
+            "report_directory": {"type": "path"},
+            "task": {"type": "str"},
         },
         supports_check_mode=True,
     )
+    if not module.params["task"]:
+        module.fail_json(
+            msg="The action plugin of the same name brings the controls along: call ecommerce.fleet.hardening."
+        )
     system = System()
-    # Under Python 2 the arguments are bytes; after a round trip all text is text.
-    task = json.loads(json.dumps({name: module.params[name] for name in ("in_use", "excepted")}))
-    task["controls"] = json.loads(module.params["controls"])
     try:
-        said = answer(system, task, not module.check_mode)
-    except HardeningError as error:
+        answered = answer(system, json.loads(module.params["task"]), not module.check_mode)
+    except HostError as error:
         module.fail_json(msg="%s" % error)
-    results = said["results"]
-    failed = [item for item in results if item["status"] == "fail"]
-    said["changed"] = any(item["changed"] for item in results) or (module.check_mode and bool(failed))
+    results = answered["results"]
+    failed = [item for item in results if item["status"] in OPEN]
+    answered["changed"] = any(item["changed"] for item in results) or (module.check_mode and bool(failed))
     if module._diff:
-        said["diff"] = shown_differences(system, results, module.check_mode)
-    said["answers"] = json.dumps(said.pop("results"))
+        answered["diff"] = shown_differences(system, results, module.check_mode)
+    # As text: Ansible looks at every value in a result several times.
+    answered["answers"] = json.dumps(answered.pop("results"))
     if failed and (module.params["audit_fails"] or not module.check_mode):
-        module.fail_json(msg=failure_message(failed), **said)
-    module.exit_json(**said)
+        module.fail_json(msg=failure_message(failed), **answered)
+    module.exit_json(**answered)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/python
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Find the image to test and publish, with its copies in the other regions."""
 
 from __future__ import annotations
@@ -62,12 +63,10 @@ published:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils import image_aws, image_plan
-
-try:
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:  # AnsibleAWSModule reports the missing library
-    BotoCoreError = ClientError = Exception  # type: ignore[misc,assignment]
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.client import client
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.errors import reported
+from ansible_collections.ecommerce.fleet.plugins.module_utils._image.api import find_images
+from ansible_collections.ecommerce.fleet.plugins.module_utils._image.plan import PUBLISHED, copies, pick
 
 
 def main() -> None:
@@ -80,22 +79,17 @@ def main() -> None:
         supports_check_mode=True,
     )
     regions, tags = module.params["regions"], module.params["image_tags"]
-    try:
-        found = {region: image_aws.find_images(module.client("ec2", region=region), region, tags) for region in regions}
-        image = image_plan.pick(found[regions[0]], module.params["image_id"] or None)
-        copies = image_plan.copies(image, {region: found[region] for region in regions[1:]})
-    except image_plan.ImageError as error:
-        module.fail_json(
-            msg=f"Finding the image of {', '.join(f'{k}={v}' for k, v in tags.items())} in {regions[0]}: {error}"
-        )
-    except (BotoCoreError, ClientError) as error:
-        module.fail_json_aws(error, msg=f"Finding the image in {', '.join(regions)}")
+    named = ", ".join(f"{key}={value}" for key, value in tags.items())
+    with reported(module, f"Finding the image of {named} in {', '.join(regions)}"):
+        found = {region: find_images(client(module, "ec2", region), region, tags) for region in regions}
+        image = pick(found[regions[0]], module.params["image_id"] or None)
+        images = copies(image, {region: found[region] for region in regions[1:]})
     module.exit_json(
         changed=False,
-        images={region: copy.image_id for region, copy in copies.items()},
+        images={region: copy.image_id for region, copy in images.items()},
         name=image.name,
         version=image.tags.get("ArtifactVersion", ""),
-        published=all(copy.tags.get("State") == image_plan.PUBLISHED for copy in copies.values()),
+        published=all(copy.tags.get("State") == PUBLISHED for copy in images.values()),
     )
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Remove from a host what must not be in an image. Runs on the host, under Python 2.7 and 3.7+."""
 
 from __future__ import absolute_import, division, print_function
@@ -9,7 +10,7 @@ __metaclass__ = type
 
 DOCUMENTATION = r"""
 module: image_clean
-short_description: Remove from a host what must not be in an image, and record what is left
+short_description: Remove from a host what must not be in an image, and make the AIDE database of what is left
 version_added: 0.1.0
 description:
   - Stops services, removes files and directories, empties files and cuts the logs below directories, all in one call.
@@ -28,6 +29,17 @@ options:
     type: list
     elements: str
     default: []
+  remove_in_homes:
+    description: Globs to remove in the home of every account that the system knows, wherever it is.
+    type: list
+    elements: str
+    default: []
+  authorized_keys:
+    description:
+      - Remove every file that sshd takes keys of an account from, by C(AuthorizedKeysFile) of C(sshd -T). Fails if sshd can't read its
+        configuration.
+    type: bool
+    default: false
   empty:
     description: Globs of files to cut to zero bytes.
     type: list
@@ -45,7 +57,7 @@ options:
     default: []
   aide:
     description:
-      - Have AIDE record the files that are left, in C(/var/lib/aide/aide.db.gz). A record that still holds is kept.
+      - Make the AIDE database of the files that are left, C(/var/lib/aide/aide.db.gz). One that is still right is kept.
       - Without AIDE on the host it is a warning.
     type: bool
     default: false
@@ -54,11 +66,14 @@ options:
     type: str
     default: ""
   manifest:
-    description: Where the manifest is written, with the record's path and SHA-256 under C(aide), which is null without one.
+    description: Where the manifest is written, with the path and SHA-256 of the AIDE database under C(aide), which is null without one.
     type: str
     default: ""
 author:
   - The ecommerce.fleet maintainers (@ecommerce-fleet)
+attributes:
+  check_mode: {support: full, description: Names what would be done; changes nothing.}
+  diff_mode: {support: full, description: Lists what is done.}
 """
 
 EXAMPLES = r"""
@@ -66,6 +81,8 @@ EXAMPLES = r"""
   ecommerce.fleet.image_clean:
     stop_services: [nginx, app@*]
     remove: [/etc/ssh/ssh_host_*, /tmp/*]
+    remove_in_homes: [.*_history]
+    authorized_keys: true
     empty: [/etc/machine-id]
     empty_logs_below: [/var/log]
     keep: [/tmp/systemd-private-*]
@@ -88,7 +105,7 @@ emptied:
   type: list
   elements: str
 aide:
-  description: The record's C(database), its C(sha256) and AIDE's C(version); null without one and while a check run would make one.
+  description: Path of the C(database), its C(sha256) and AIDE's C(version); null without one and where a check run would make one.
   returned: always
   type: dict
 """
@@ -103,7 +120,13 @@ import shutil
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils import image_aide
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host import logins, systemd
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.aide import DATABASE, AideError, update
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.encoding import native, printable
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.files import Files
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.host import Host
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.system import System
 
 try:
     from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple  # noqa: F401 - for the type comments
@@ -112,7 +135,7 @@ except ImportError:  # Python 2.7
 
 # messages-20261124, secure.1, cron-20261124.gz, error.log.2.xz
 ROTATED = re.compile(r"([.-]\d{8}(-\d+)?|\.\d+|\.old)(\.(gz|xz|bz2|zst))?$|\.(gz|xz|bz2|zst)$")
-ALWAYS_KEPT = ("/tmp/ansible_*", "/var/tmp/ansible_*")
+ALWAYS_KEPT = ("/tmp/ansible_*", "/var/tmp/ansible_*")  # noqa: S108
 
 
 def kept(path, keep):  # type: (str, Iterable[str]) -> bool
@@ -122,7 +145,8 @@ def kept(path, keep):  # type: (str, Iterable[str]) -> bool
 def expand(patterns, keep):  # type: (Iterable[str], Iterable[str]) -> List[str]
     """The paths that the patterns hit, links included and kept ones not, sorted."""
     found = set()  # type: Set[str]
-    for pattern in patterns:
+    # Under Python 2 a pattern of text would meet names that are no ASCII.
+    for pattern in map(native, patterns):
         found.update(glob.glob(pattern))
         if os.path.basename(pattern) == "*":
             found.update(glob.glob(os.path.join(os.path.dirname(pattern), ".*")))
@@ -165,9 +189,7 @@ def running_services(run_command, patterns):  # type: (Callable[..., Tuple[int, 
     if not patterns:
         return []
     units = [pattern if pattern.endswith(".service") else pattern + ".service" for pattern in patterns]
-    argv = ["systemctl", "list-units", "--type=service", "--state=active", "--plain", "--no-legend", "--full"]
-    _code, listed, _error = run_command(argv + units, check_rc=True)
-    return sorted(line.split()[0] for line in listed.splitlines() if line.strip())
+    return sorted(systemd.listed(run_command, units, "--state=active"))
 
 
 def remove_path(path):  # type: (str) -> None
@@ -184,7 +206,7 @@ def empty_file(path):  # type: (str) -> None
 
 
 def write_manifest(draft, path, aide, check_mode):  # type: (str, str, Optional[Dict[str, str]], bool) -> bool
-    """Write the manifest with what is known of AIDE's record; returns whether it was not so before."""
+    """Write the manifest with what is known of the AIDE database; returns whether it was not so before."""
     with io.open(draft, encoding="utf-8") as handle:
         manifest = json.load(handle)
     manifest["aide"] = aide
@@ -196,43 +218,59 @@ def write_manifest(draft, path, aide, check_mode):  # type: (str, str, Optional[
                 return False
     if not check_mode:
         make_manifest(path)
-        with open(path, "w") as handle:
-            handle.write(text)
+        with open(path, "r+b") as handle:  # in place: the AIDE database has its inode
+            handle.truncate(0)
+            handle.write(text.encode("utf-8"))
     return True
 
 
 def make_manifest(path):  # type: (str) -> None
-    """An empty manifest if there is none: AIDE records that it is there, and the manifest says what AIDE recorded."""
-    if not os.path.isdir(os.path.dirname(path)):
-        os.makedirs(os.path.dirname(path), 0o755)
-    with open(path, "a"):
-        os.chmod(path, 0o644)
+    """An empty manifest if there is none: the AIDE database includes it, and the manifest has the digest of the database.
+
+    Raises HostError.
+    """
+    if os.path.exists(path):
+        Files().set_attributes(path, 0o644)
+    else:
+        Files().write(path, "", 0o644)
 
 
-def clean(module, wanted):  # type: (Any, Dict[str, List[str]]) -> None
-    for action, paths in ((remove_path, wanted["remove"]), (empty_file, wanted["empty"])):
+def of_logins(module):  # type: (Any) -> List[str]
+    """Globs of what logins have left, wherever homes and keys are."""
+    accounts = logins.account_database()
+    globs = logins.in_homes(accounts, module.params["remove_in_homes"])
+    if module.params["authorized_keys"]:
+        try:
+            globs += logins.authorized_keys(Host(System(), release="any", container=False), accounts)
+        except HostError as error:
+            module.fail_json(msg="Cleaning the image: which files hold authorized keys is not known: %s" % error)
+    return globs
+
+
+def clean(module, planned):  # type: (Any, Dict[str, List[str]]) -> None
+    for action, paths in ((remove_path, planned["remove"]), (empty_file, planned["empty"])):
         for path in paths:
             try:
                 action(path)
             except (IOError, OSError) as error:
                 module.fail_json(
                     msg="Cleaning the image: %s could not be cleaned: %s. No image must be made from this host; "
-                    "mend the cause and bake again." % (path, error)
+                    "fix the cause and bake again." % (printable(path), error)
                 )
 
 
-def record(module):  # type: (Any) -> Tuple[bool, Optional[Dict[str, str]]]
-    """Have AIDE record what is left: (whether anything changed, the record)."""
+def update_aide(module):  # type: (Any) -> Tuple[bool, Optional[Dict[str, str]]]
+    """Have AIDE make its database of what is left: (whether anything changed, what the manifest says of it)."""
     program = module.get_bin_path("aide")
     if program is None:
         module.warn(
-            "AIDE is not installed, so the image holds no record of its files; its hosts record themselves in their first night. "
+            "AIDE is not installed, so the image has no AIDE database; its hosts make their own in their first night. "
             "Install aide (role hardening does) or turn image_finish_aide off."
         )
         return False, None
     try:
-        changed, aide = image_aide.record(program, module.run_command, module.check_mode)
-    except image_aide.AideError as error:
+        changed, aide = update(program, module.run_command, module.check_mode)
+    except AideError as error:
         module.fail_json(msg="%s" % error)
     return changed, aide
 
@@ -243,6 +281,8 @@ def main():  # type: () -> None
         argument_spec={
             "stop_services": lists,
             "remove": lists,
+            "remove_in_homes": lists,
+            "authorized_keys": {"type": "bool", "default": False},
             "empty": lists,
             "empty_logs_below": dict(lists, elements="path"),
             "keep": lists,
@@ -254,29 +294,43 @@ def main():  # type: () -> None
         supports_check_mode=True,
     )
     given = module.params
-    running = running_services(module.run_command, given["stop_services"])
+    try:
+        running = running_services(module.run_command, given["stop_services"])
+    except systemd.SystemdError as error:
+        module.fail_json(msg="Cleaning the image: the running services are not known: %s" % error)
     if running and not module.check_mode:
-        module.run_command(["systemctl", "stop"] + running, check_rc=True)
-    wanted = plan(given["remove"], given["empty"], given["empty_logs_below"], given["keep"])
+        refused = systemd.do(module.run_command, "stop", *running)
+        if refused:
+            module.fail_json(
+                msg="Cleaning the image: %s. No image must be made from this host; fix the cause and bake again."
+                % refused
+            )
+    planned = plan(given["remove"] + of_logins(module), given["empty"], given["empty_logs_below"], given["keep"])
     if not module.check_mode:
-        clean(module, wanted)
+        clean(module, planned)
         if given["manifest"]:
-            make_manifest(given["manifest"])
-    recorded, aide = record(module) if given["aide"] else (False, None)
+            try:
+                make_manifest(given["manifest"])
+            except HostError as error:
+                module.fail_json(
+                    msg="Writing the image's manifest: %s. Correct image_finish_manifest_path and bake again." % error
+                )
+    removed, emptied = ([printable(path) for path in planned[action]] for action in ("remove", "empty"))
+    updated, aide = update_aide(module) if given["aide"] else (False, None)
     lines = (
         ["stopped %s\n" % name for name in running]
-        + ["removed %s\n" % p for p in wanted["remove"]]
-        + ["emptied %s\n" % p for p in wanted["empty"]]
+        + ["removed %s\n" % p for p in removed]
+        + ["emptied %s\n" % p for p in emptied]
     )
-    if recorded:
-        lines.append("recorded the files in %s\n" % image_aide.DATABASE)
+    if updated:
+        lines.append("made the AIDE database %s\n" % DATABASE)
     if given["manifest"] and write_manifest(given["manifest_draft"], given["manifest"], aide, module.check_mode):
         lines.append("wrote %s\n" % given["manifest"])
     module.exit_json(
         changed=bool(lines),
         stopped=running,
-        removed=wanted["remove"],
-        emptied=wanted["empty"],
+        removed=removed,
+        emptied=emptied,
         aide=aide,
         diff={"before": "", "after": "".join(lines)},
     )

@@ -1,6 +1,7 @@
 #!/usr/bin/python
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Boot a host from an image, look at it, and end it again."""
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ description:
   - Checks the description of the image (available, IMDSv2, encrypted with the given key), boots a host from it without any SSH key, asks
     the host through Systems Manager (no port has to be open) whether it serves and is clean, and terminates it whatever happens.
   - With O(hardening), every control of the register is evaluated on the host too, by the same engine as everywhere and without changing
-    anything; one that does not hold fails the image.
+    anything; one that fails there fails the image.
   - A host that an earlier, killed run left behind is terminated first; each also ends itself after O(lifetime_seconds).
   - In check mode only the description is checked.
 options:
@@ -22,9 +23,25 @@ options:
     type: str
     required: true
   expected_version:
-    description: What C(/version) must answer; empty for anything.
+    description: The version that must be answered under O(version_path); empty for any.
     type: str
     default: ""
+  image_version:
+    description:
+      - The release in the image. Where the host must answer with another one, O(expected_version), it fetches that when it boots, and its
+        files in O(application_directory) may differ from the AIDE database.
+    type: str
+    default: ""
+    version_added: 0.2.0
+  application_directory:
+    description: Where the application's releases are on the host.
+    type: str
+    default: /opt/app
+    version_added: 0.2.0
+  version_path:
+    description: Path under which the application answers its version, as JSON.
+    type: str
+    default: /version
   kms_key:
     description: The key (alias, id or ARN) of this region that the image must be encrypted with.
     type: str
@@ -54,15 +71,24 @@ options:
     type: dict
     default: {}
   wait_seconds:
-    description: Deadline for each of boot, agent, answers and end.
+    description: Deadline for each of boot, agent, health and end.
     type: int
     default: 300
-  lifetime_seconds:
-    description: After this time the host powers itself off and is terminated, in case nobody else does it.
+  read_seconds:
+    description:
+      - Deadline for each of the two scripts that read most of the volume. One compares its files with the AIDE database, the other
+        evaluates the controls.
+      - A new volume's blocks come from S3 when they are read first ("Initialize Amazon EBS volumes"), so this takes minutes on AWS.
     type: int
-    default: 1800
+    default: 1200
+  lifetime_seconds:
+    description:
+      - After this time the host powers itself off and is terminated, in case nobody else does it.
+      - At least twice the sum of O(wait_seconds) and O(read_seconds), so that it does not end in the middle of a test.
+    type: int
+    default: 3600
   hardening:
-    description: Which controls must hold, as in M(ecommerce.fleet.hardening), and where the report goes. Without it none are evaluated.
+    description: Which controls must pass, as in M(ecommerce.fleet.hardening), and where the report goes. Without it none are evaluated.
     type: dict
     suboptions:
       level:
@@ -75,7 +101,7 @@ options:
         type: dict
         default: {}
       exceptions:
-        description: Controls that need not hold.
+        description: Controls that need not pass.
         type: list
         elements: dict
         default: []
@@ -93,9 +119,13 @@ options:
         type: path
         required: true
   audit_program:
-    description: Set by the action plugin.
+    description: The hardening engine with its controls; set by the action plugin.
     type: str
     default: ""
+  scripts:
+    description: What the host runs, from C(ssm/scripts); set by the action plugin.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -127,7 +157,7 @@ checks:
   type: list
   elements: dict
 report:
-  description: What the host said of itself, per key a list of values. Empty in check mode.
+  description: What the probe saw on the host, per key a list of values. Empty in check mode.
   returned: always
   type: dict
 controls:
@@ -144,108 +174,30 @@ seconds:
 """
 
 import signal
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils import image_audit, image_aws, image_plan
-from ansible_collections.ecommerce.fleet.plugins.module_utils.fleet_aws import WaitTimeoutError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.client import client
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.errors import reported
+from ansible_collections.ecommerce.fleet.plugins.module_utils._image.checks import failed
+from ansible_collections.ecommerce.fleet.plugins.module_utils._image.plan import ImageError, not_published
+from ansible_collections.ecommerce.fleet.plugins.module_utils._image.testing import ImageTest, lifetime_violation
 
-try:
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:  # AnsibleAWSModule reports the missing library
-    BotoCoreError = ClientError = Exception  # type: ignore[misc,assignment]
-
-ROLE = "image-test"
-
-
-class Test:
-    """The test of one image in one region; ``checks``, ``report``, ``audit`` and ``seconds`` fill up as it goes."""
-
-    def __init__(self, module: Any) -> None:
-        self.wanted = module.params
-        self.region = str(module.region)
-        self.ec2, self.ssm, self.kms = (module.client(name) for name in ("ec2", "ssm", "kms"))
-        self.checks: list[image_plan.Check] = []
-        self.report: dict[str, list[str]] = {}
-        self.audit: dict[str, Any] | None = None
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        begun = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[step] = round(time.monotonic() - begun, 1)
-
-    def describe(self) -> tuple[image_plan.Image, str]:
-        """Check the description; returns the image and the ARN of the key."""
-        image = image_aws.read_image(self.ec2, self.region, self.wanted["image_id"])
-        arn = image_aws.key_arn(self.kms, self.wanted["kms_key"])
-        self.checks += image_plan.check_image(image, arn)
-        return image, arn
-
-    @contextmanager
-    def host(self) -> Iterator[str]:
-        """A host booted from the image, running; terminated on the way out, whatever happened."""
-        mine = {"Role": ROLE, "TestedImage": self.wanted["image_id"]}
-        place = image_aws.Place(
-            vpc_name=self.wanted["vpc_name"],
-            subnet_filters=self.wanted["subnet_filters"],
-            security_group=self.wanted["security_group"],
-            instance_profile=self.wanted["instance_profile"],
-            instance_type=self.wanted["instance_type"],
-        )
-        image_aws.end(self.ec2, image_aws.leftovers(self.ec2, mine), self.wanted["wait_seconds"])
-        tags = {**self.wanted["host_tags"], **mine, "Name": f"test {self.wanted['image_id']}"}
-        instance_id = image_aws.launch(self.ec2, self.wanted["image_id"], place, tags, self.wanted["lifetime_seconds"])
-        try:
-            with self.timed("boot"):
-                image_aws.wait_running(self.ec2, instance_id, self.wanted["wait_seconds"])
-            yield instance_id
-        finally:
-            with self.timed("end"):
-                image_aws.end(self.ec2, [instance_id], self.wanted["wait_seconds"])
-
-    def look(self, image: image_plan.Image, arn: str, instance_id: str) -> None:
-        """Check the running host."""
-        keys = image_aws.volume_keys(self.ec2, instance_id)
-        seen = ", ".join(key or "not encrypted" for key in keys) or "no volume"
-        self.checks.append(image_plan.Check("volume encrypted with the region's key", set(keys) == {arn}, seen))
-        with self.timed("agent"):
-            image_aws.wait_online(self.ssm, instance_id, self.wanted["wait_seconds"])
-        with self.timed("probe"):
-            self.report = image_plan.parse_report(image_aws.probe(self.ssm, instance_id, self.wanted["wait_seconds"]))
-        self.checks += image_plan.check_report(self.report, image.name, self.wanted["expected_version"])
-        if self.wanted["audit_program"]:
-            with self.timed("controls"):
-                self.evaluate_controls(instance_id)
-
-    def evaluate_controls(self, instance_id: str) -> None:
-        def run(script: str) -> str:
-            seconds = self.wanted["wait_seconds"]
-            return str(image_aws.run_command(self.ssm, instance_id, "the hardening audit", script, seconds))
-
-        self.audit = image_audit.audit(run, self.wanted["audit_program"])
-        self.checks += image_plan.check_controls(self.audit["results"])
-
-    def result(self) -> dict[str, Any]:
-        return {
-            "checks": image_plan.as_dicts(self.checks),
-            "report": self.report,
-            "audit": self.audit,
-            "seconds": self.seconds,
-        }
+HARDENING = {
+    "level": {"type": "int", "choices": [1, 2], "default": 1},
+    "in_use": {"type": "dict", "default": {}},
+    "exceptions": {"type": "list", "elements": "dict", "default": []},
+    "overrides": {"type": "dict", "default": {}},
+    "register_directories": {"type": "list", "elements": "path", "default": []},
+    "report_directory": {"type": "path", "required": True},
+}
 
 
 def stop_on_signals() -> None:
     """SIGTERM and SIGHUP leave through the `finally` that terminates the host."""
 
     def stop(number: int, _frame: object) -> NoReturn:
-        raise image_plan.ImageError(f"stopped by signal {number}")
+        raise ImageError(f"stopped by signal {number}")
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGHUP, stop)
@@ -256,6 +208,9 @@ def main() -> None:
         argument_spec={
             "image_id": {"type": "str", "required": True},
             "expected_version": {"type": "str", "default": ""},
+            "image_version": {"type": "str", "default": ""},
+            "application_directory": {"type": "str", "default": "/opt/app"},
+            "version_path": {"type": "str", "default": "/version"},
             "kms_key": {"type": "str", "required": True, "no_log": False},
             "vpc_name": {"type": "str", "required": True},
             "subnet_filters": {"type": "dict", "required": True},
@@ -264,32 +219,24 @@ def main() -> None:
             "instance_type": {"type": "str", "default": "t3.medium"},
             "host_tags": {"type": "dict", "default": {}},
             "wait_seconds": {"type": "int", "default": 300},
-            "lifetime_seconds": {"type": "int", "default": 1800},
+            "read_seconds": {"type": "int", "default": 1200},
+            "lifetime_seconds": {"type": "int", "default": 3600},
+            "hardening": {"type": "dict", "options": HARDENING},
             "audit_program": {"type": "str", "default": ""},
+            "scripts": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
+    if too_short := lifetime_violation(module.params):
+        module.fail_json(msg=too_short)
     stop_on_signals()
-    test = Test(module)
+    test = ImageTest(lambda service: client(module, service), str(module.region), module.params)
     doing = f"Testing image {module.params['image_id']} in {test.region}"
-    booted = False
-    try:
-        image, arn = test.describe()
-        if not image_plan.failed(test.checks) and not module.check_mode:
-            booted = True
-            with test.host() as instance_id:
-                test.look(image, arn, instance_id)
-    except (image_plan.ImageError, WaitTimeoutError) as error:
-        module.fail_json(
-            msg=f"{doing}: {error}. It stays a candidate; nothing was published.", changed=booted, **test.result()
-        )
-    except (BotoCoreError, ClientError) as error:
-        module.fail_json_aws(error, msg=doing, **test.result())
-    if bad := image_plan.failed(test.checks):
-        module.fail_json(
-            msg=f"{doing}: {bad}. It stays a candidate; nothing was published.", changed=booted, **test.result()
-        )
-    module.exit_json(changed=booted, **test.result())
+    with reported(module, doing, details=test.result), not_published():
+        test.run(module.check_mode)
+        if bad := failed(test.checks):
+            raise ImageError(bad)
+    module.exit_json(**test.result())
 
 
 if __name__ == "__main__":

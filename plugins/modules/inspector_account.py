@@ -1,13 +1,14 @@
 #!/usr/bin/python
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
-"""Ask Amazon Inspector and Systems Manager what they make of an instance."""
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask Amazon Inspector and Systems Manager whether an instance is scanned."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: inspector_account
-short_description: Ask Amazon Inspector and Systems Manager what they make of an instance
+short_description: Ask Amazon Inspector and Systems Manager whether an instance is scanned
 version_added: 0.1.0
 description:
   - Whether EC2 scanning is enabled for the account, whether Inspector scans the instance, whether its inventory association has run
@@ -58,48 +59,48 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils import inspector_account as judge
-from ansible_collections.ecommerce.fleet.plugins.module_utils.fleet_aws import paginate
-
-try:
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:  # AnsibleAWSModule reports the missing library
-    BotoCoreError = ClientError = Exception  # type: ignore[misc,assignment]
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws import inspector
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.client import client, paginate
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.errors import AWS_ERRORS
 
 
-def answers(name: str, ask: Callable[[], list[judge.Finding]]) -> list[judge.Finding]:
+def answers(name: str, ask: Callable[[], list[inspector.Finding]]) -> list[inspector.Finding]:
     """What a question gives; where AWS refuses it, that it is unknown and why."""
     try:
         return ask()
-    except (BotoCoreError, ClientError) as error:
-        return [judge.finding(name, "unknown", f"could not be asked: {error}")]
+    except AWS_ERRORS as error:
+        return [inspector.finding(name, "unknown", f"could not be asked: {error}")]
 
 
-def findings(sts: Any, inspector: Any, ssm: Any, asked: dict[str, Any]) -> Iterator[judge.Finding]:
-    instance = asked["instance_id"]
+def findings(sts: Any, inspector2: Any, ssm: Any, options: dict[str, Any]) -> Iterator[inspector.Finding]:
+    instance = options["instance_id"]
 
-    def account() -> list[judge.Finding]:
+    def account() -> list[inspector.Finding]:
         number = sts.get_caller_identity()["Account"]
-        answer = inspector.batch_get_account_status(accountIds=[number])
+        answer = inspector2.batch_get_account_status(accountIds=[number])
         if not answer["accounts"]:
-            detail = f"Inspector says nothing of account {number}: {answer.get('failedAccounts', [])}"
-            return [judge.finding("account_enabled", "unknown", detail)]
-        return [judge.enabled(entry) for entry in answer["accounts"]]
+            detail = f"Inspector has no answer for account {number}: {answer.get('failedAccounts', [])}"
+            return [inspector.finding("account_enabled", "unknown", detail)]
+        return [inspector.enabled(entry) for entry in answer["accounts"]]
 
-    def coverage() -> list[judge.Finding]:
+    def coverage() -> list[inspector.Finding]:
         criteria = {"resourceId": [{"comparison": "EQUALS", "value": instance}]}
         return [
-            judge.coverage(paginate(inspector, "list_coverage", "coveredResources", filterCriteria=criteria), instance)
+            inspector.coverage(
+                paginate(inspector2, "list_coverage", "coveredResources", filterCriteria=criteria), instance
+            )
         ]
 
-    def inventory() -> list[judge.Finding]:
+    def inventory() -> list[inspector.Finding]:
         key = "InstanceAssociationStatusInfos"
         statuses = paginate(ssm, "describe_instance_associations_status", key, InstanceId=instance)
-        return [judge.inventory_age(statuses, datetime.now(UTC), asked["inventory_hours"])]
+        return [inspector.inventory_age(statuses, datetime.now(UTC), options["inventory_hours"])]
 
-    def paths() -> list[judge.Finding]:
-        known = inspector.get_ec2_deep_inspection_configuration()
-        return list(judge.custom_paths(known.get("packagePaths", []), known.get("orgPackagePaths", []), asked["paths"]))
+    def paths() -> list[inspector.Finding]:
+        known = inspector2.get_ec2_deep_inspection_configuration()
+        return list(
+            inspector.custom_paths(known.get("packagePaths", []), known.get("orgPackagePaths", []), options["paths"])
+        )
 
     enabled = answers("account_enabled", account)
     yield from enabled
@@ -108,7 +109,7 @@ def findings(sts: Any, inspector: Any, ssm: Any, asked: dict[str, Any]) -> Itera
         return
     yield from answers("coverage", coverage)
     yield from answers("inventory_association", inventory)
-    if asked["paths"]:
+    if options["paths"]:
         yield from answers("account_path", paths)
 
 
@@ -121,8 +122,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    found = findings(module.client("sts"), module.client("inspector2"), module.client("ssm"), module.params)
-    module.exit_json(changed=False, findings=list(found))
+    sts, inspector2, ssm = (client(module, service) for service in ("sts", "inspector2", "ssm"))
+    module.exit_json(changed=False, findings=list(findings(sts, inspector2, ssm, module.params)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/python
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Report whether a host is ready for Amazon Inspector, and keep the report as a local fact."""
 # ruff: noqa: UP001, UP010, UP020, UP030, UP024, RUF005, PTH103, PTH108, PTH110, PTH112, PTH114, PTH118, PTH119, PTH120, PTH207
 
@@ -36,6 +37,10 @@ options:
     type: list
     elements: dict
     default: []
+  required:
+    description: Whether a host that is not ready is a failure. Never in check mode.
+    type: bool
+    default: false
   fact:
     description: Where the report is kept, as V(ansible_local.inspector).
     type: path
@@ -72,7 +77,6 @@ findings:
 """
 
 import glob
-import io
 import json
 import os
 import shutil
@@ -83,7 +87,10 @@ if MYPY:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_text
-from ansible_collections.ecommerce.fleet.plugins.module_utils.agent_evidence import readiness, ready
+from ansible_collections.ecommerce.fleet.plugins.module_utils._agents.evidence import readiness, ready
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host import systemd
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.system import System
 
 CLASSIC = (
     "/opt/aws/awsagent",
@@ -107,23 +114,24 @@ def remove_classic(module, paths):
     """Units are stopped first: a process goes on without its files."""
     units = [os.path.basename(path) for path in paths if path.endswith(".service")]
     if units:
-        module.run_command(["systemctl", "disable", "--now"] + units)
+        systemd.do(module.run_command, "disable", "--now", *units)
     for path in paths:
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
         else:
             os.unlink(path)
     if units:
-        module.run_command(["systemctl", "daemon-reload"])
+        systemd.do(module.run_command, "daemon-reload")
 
 
 def observe(module, classic):
     # type: (AnsibleModule, list[str]) -> dict[str, Any]
-    _rc, state, _err = module.run_command(["systemctl", "is-active", module.params["service"]])
     return {
         "classic": classic,
         "service": module.params["service"],
-        "service_state": state.strip() or "unknown",
+        "service_state": systemd.Unit(module.run_command, module.params["service"])
+        .show()
+        .get("ActiveState", "unknown"),
         "plugin": PLUGIN if os.path.exists(PLUGIN) else "",
         "inventory": (sorted(glob.glob(INVENTORY)) or [""])[0],
         "paths": {path: os.path.exists(path) for path in module.params["paths"]},
@@ -133,19 +141,13 @@ def observe(module, classic):
 def keep(module, text):
     # type: (AnsibleModule, Any) -> dict[str, Any]
     """Writes the fact, a text, if it differs; returns the module's diff."""
-    target = module.params["fact"]
-    before = ""
-    if os.path.exists(target):
-        with io.open(target, encoding="utf-8") as file:
-            before = file.read()
-    if before != text and not module.check_mode:
-        if not os.path.isdir(os.path.dirname(target)):
-            os.makedirs(os.path.dirname(target), 0o755)
-        fresh = os.path.join(module.tmpdir, "inspector.fact")
-        with io.open(fresh, "w", encoding="utf-8") as file:
-            file.write(text)
-        module.atomic_move(fresh, target)
-        module.set_mode_if_different(target, "0644", False)
+    target, system = module.params["fact"], System()
+    try:
+        before = system.read(target) or ""
+        if before != text and not module.check_mode:
+            system.write(target, text, 0o644)
+    except HostError as error:
+        module.fail_json(msg="Keeping the report: {0}".format(error))
     return {"before": before, "after": text, "before_header": target, "after_header": target}
 
 
@@ -157,6 +159,7 @@ def main():
             "paths": {"type": "list", "elements": "path", "default": []},
             "remove_classic": {"type": "bool", "default": False},
             "account_findings": {"type": "list", "elements": "dict", "default": []},
+            "required": {"type": "bool", "default": False},
             "fact": {"type": "path", "default": "/etc/ansible/facts.d/inspector.fact"},
         },
         supports_check_mode=True,
@@ -174,6 +177,10 @@ def main():
     text = json.dumps(report, indent=2, sort_keys=True, separators=(",", ": "))
     diff = keep(module, to_text(text) + to_text("\n"))
     changed = bool(removed) or diff["before"] != diff["after"]
+    if module.params["required"] and not report["ready"] and not module.check_mode:
+        missing = "; ".join(finding["detail"] for finding in findings if finding["state"] == "missing")
+        message = "This host is not ready for Amazon Inspector: {0}. See {1}.".format(missing, module.params["fact"])
+        module.fail_json(msg=message, removed=removed, **report)
     module.exit_json(changed=changed, removed=removed, diff=diff, **report)
 
 

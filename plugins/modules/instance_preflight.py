@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # Copyright: The ecommerce.fleet maintainers
-# MIT License
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import absolute_import, division, print_function
 
@@ -11,7 +12,7 @@ module: instance_preflight
 short_description: Look at an EC2 instance before anything on it is changed
 description:
   - Reads in one call what a role decides by - instance type, size, network driver, swap, time zone, state of services - and refuses an
-    instance that is not as wanted, with every reason in one message.
+    instance that is not as required, with every reason in one message.
   - What can't be proven is V(unknown), never passed - in a container there is no network driver, outside of EC2 no instance type.
 version_added: 0.2.0
 options:
@@ -41,8 +42,16 @@ options:
     type: list
     elements: str
     default: []
+  drop_ins:
+    description: Drop-ins of systemd's programs and of limits.d that will be written; RV(overridden) says what of them will not count.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: "Such as C(/etc/systemd/journald.conf.d/60-fleet.conf).", type: path, required: true}
+      content: {description: Its text., type: str, required: true}
 author:
-  - The ecommerce.fleet maintainers
+  - The ecommerce.fleet maintainers (@ecommerce-fleet)
 attributes:
   check_mode: {support: full, description: Never changes anything.}
   diff_mode: {support: none, description: There is nothing to show.}
@@ -65,7 +74,7 @@ network:
   description: C(interface), C(driver), C(enhanced_networking) (V(ena), V(sr-iov), V(none) or V(unknown)).
   returned: always
   type: dict
-findings:
+checks:
   description: For C(instance_type), C(size) and C(ena) the C(state) (V(ok), V(failed) or V(unknown)) and a C(message).
   returned: always
   type: list
@@ -82,6 +91,11 @@ swap:
   description: C(active), a list of C(path) and C(mib), and C(declared), the paths in /etc/fstab.
   returned: always
   type: dict
+overridden:
+  description: A sentence for each setting of O(drop_ins) that a file which is read later sets otherwise, with that file.
+  returned: always
+  type: list
+  elements: str
 services:
   description: By name, systemd's C(UnitFileState), C(ActiveState) and C(ConditionResult); the last is empty before it was ever asked.
   returned: always
@@ -91,9 +105,9 @@ services:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils import host_survey
-from ansible_collections.ecommerce.fleet.plugins.module_utils.imds import Imds, ImdsError
-from ansible_collections.ecommerce.fleet.plugins.module_utils.service_watch import parse_show
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host import drop_ins, survey, systemd
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.imds import Imds, ImdsError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.system import System
 
 SHOWN = ("LoadState", "UnitFileState", "ActiveState", "ConditionResult", "ConditionTimestampMonotonic")
 
@@ -104,32 +118,30 @@ def instance(metadata):
         known = dict(id=metadata.get("instance-id"), type=metadata.get("instance-type"))
     except ImdsError:
         known = dict(id=None, type=None)
-    known["vcpus"] = host_survey.processors(host_survey.text_of("/proc/stat"))
-    known["memory_mib"] = host_survey.memory_mib(host_survey.text_of("/proc/meminfo"))
+    known["vcpus"] = survey.processors(survey.text_of("/proc/stat"))
+    known["memory_mib"] = survey.memory_mib(survey.text_of("/proc/meminfo"))
     return known
 
 
 def services(module, names):
     """{unit: {property: value}} by one call of systemctl."""
-    if not names:
-        return {}
-    code, out, err = module.run_command(["systemctl", "show", "--property=" + ",".join(SHOWN)] + names)
-    if code != 0:
-        module.fail_json(msg="systemctl show %s: %s" % (" ".join(names), (err or out).strip()))
-    blocks = [parse_show(block) for block in out.strip().split("\n\n")]
-    for block in blocks:
-        if block.pop("ConditionTimestampMonotonic", "0") == "0":
-            block["ConditionResult"] = ""
-    return dict(zip(names, blocks))
+    try:
+        shown = systemd.show(module.run_command, names, SHOWN)
+    except systemd.SystemdError as error:
+        module.fail_json(msg="The state of the services is not known: %s" % error)
+    for properties in shown.values():
+        if properties.pop("ConditionTimestampMonotonic", "0") == "0":
+            properties["ConditionResult"] = ""
+    return shown
 
 
 def hostname(module, metadata):
-    """Returns (name, what is wrong or None)."""
+    """Returns (name, None or what is wrong)."""
     template = module.params["hostname"]
     if not template:
         return "", None
     try:
-        return host_survey.expand_hostname(template, metadata.get), None
+        return survey.expand_hostname(template, metadata.get), None
     except ImdsError as error:
         reason = "it needs instance metadata, and %s" % error
     except ValueError as error:
@@ -144,7 +156,7 @@ def not_installed(module):
     if not os.path.isfile(os.path.join("/usr/share/zoneinfo", zone)):
         found.append("The time zone '%s' is not one of /usr/share/zoneinfo; examples: UTC, America/Sao_Paulo." % zone)
     out = module.run_command(["locale", "-a"])[1]
-    if host_survey.same_locale(locale) not in [host_survey.same_locale(name) for name in out.split()]:
+    if survey.same_locale(locale) not in [survey.same_locale(name) for name in out.split()]:
         found.append(
             "The locale '%s' is not installed; there are: %s. A glibc-langpack package brings others."
             % (locale, ", ".join(out.split()))
@@ -163,26 +175,37 @@ def main():
             timezone=dict(type="str", default="UTC"),
             locale=dict(type="str", default="C.UTF-8"),
             services=dict(type="list", elements="str", default=[]),
+            drop_ins=dict(
+                type="list",
+                elements="dict",
+                default=[],
+                options=dict(path=dict(type="path", required=True), content=dict(type="str", required=True)),
+            ),
         ),
         supports_check_mode=True,
     )
     metadata = Imds()
-    found, net = instance(metadata), host_survey.network("/")
-    findings = host_survey.judge(module.params, found, net)
-    name, trouble = hostname(module, metadata)
-    reasons = [finding["message"] for finding in host_survey.refusals(module.params, findings)]
-    reasons += ([trouble] if trouble else []) + not_installed(module)
+    found, net = instance(metadata), survey.network("/")
+    checks = survey.check(module.params, found, net)
+    name, error = hostname(module, metadata)
+    reasons = [each["message"] for each in survey.refusals(module.params, checks)]
+    reasons += ([error] if error else []) + not_installed(module)
     result = dict(
         instance=found,
         network=net,
-        findings=findings,
+        checks=checks,
         hostname=name,
-        timezone=host_survey.timezone("/"),
+        timezone=survey.timezone("/"),
         swap=dict(
-            active=host_survey.active_swap(host_survey.text_of("/proc/swaps")),
-            declared=host_survey.declared_swap(host_survey.text_of("/etc/fstab")),
+            active=survey.active_swap(survey.text_of("/proc/swaps")),
+            declared=survey.declared_swap(survey.text_of("/etc/fstab")),
         ),
         services=services(module, module.params["services"]),
+        overridden=[
+            sentence
+            for each in module.params["drop_ins"]
+            for sentence in drop_ins.overridden(System(), each["path"], each["content"])
+        ],
     )
     if reasons:
         module.fail_json(msg="%s Nothing was changed." % " ".join(reasons), **result)

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # Copyright: The ecommerce.fleet maintainers
-# MIT License
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import absolute_import, division, print_function
 
@@ -36,8 +37,15 @@ options:
         description: Leave the setting out while the kernel does not have it, as one of a module that is not loaded.
         type: bool
         default: false
+      module:
+        description:
+          - The kernel module that brings the setting. It is loaded now and at boot before the settings are made, by a file in
+            C(/etc/modules-load.d) that is named like O(path). A setting of a module that loads later would be lost.
+          - Where this kernel has no such module, the setting is left out.
+        type: str
+        default: ""
 author:
-  - The ecommerce.fleet maintainers
+  - The ecommerce.fleet maintainers (@ecommerce-fleet)
 attributes:
   check_mode: {support: full, description: Changes nothing.}
   diff_mode: {support: full, description: Shows the file and the live values.}
@@ -57,6 +65,11 @@ applied:
   returned: always
   type: list
   elements: str
+overridden:
+  description: A sentence for each setting that another file, which is read later at boot, sets otherwise.
+  returned: always
+  type: list
+  elements: str
 not_applied:
   description: Settings that this kernel does not let the host change, with the reason.
   returned: always
@@ -67,7 +80,11 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
-from ansible_collections.ecommerce.fleet.plugins.module_utils.file_set import FileSet
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host import drop_ins
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.file_set import FileSet
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.system import System
+
+MODULES_FOLDER = "/etc/modules-load.d/"
 
 
 def render(header, settings):
@@ -84,6 +101,23 @@ def live_path(name):
 
 def is_present(name):
     return os.path.exists(live_path(name))
+
+
+def has_module(module, name):
+    """Whether this kernel can load it, or has it built in."""
+    modprobe = module.get_bin_path("modprobe", opt_dirs=["/sbin", "/usr/sbin"])
+    return modprobe is not None and module.run_command([modprobe, "--dry-run", "--quiet", name])[0] == 0
+
+
+def load_modules(module, names):
+    """Now. What can't be loaded is left to the settings: they say that the kernel has none such."""
+    for name in names:
+        module.run_command([module.get_bin_path("modprobe", opt_dirs=["/sbin", "/usr/sbin"]), "--quiet", name])
+
+
+def in_place(path, content):
+    """A file for FileSet."""
+    return dict(path=path, content=content, mode="0644", owner="root", group="root", validate=[], show_diff=True)
 
 
 def read_live(name):
@@ -118,18 +152,18 @@ def apply_live(settings, check_mode):
     """Returns (changes as {name: (before, after)}, {name: why it could not be set})."""
     changes, refused = {}, {}
     for setting in settings:
-        name, wanted = setting["name"], " ".join(setting["value"].split())
+        name, desired = setting["name"], " ".join(setting["value"].split())
         before = read_live(name)
-        if before == wanted:
+        if before == desired:
             continue
         if before is None:
             refused[name] = "this kernel has no such setting"
             continue
-        why = writable(name) if check_mode else write_live(name, wanted)
-        if why is None and not check_mode and read_live(name) != wanted:
+        why = writable(name) if check_mode else write_live(name, desired)
+        if why is None and not check_mode and read_live(name) != desired:
             why = "the kernel kept %s" % read_live(name)
         if why is None:
-            changes[name] = (before, wanted)
+            changes[name] = (before, desired)
         else:
             refused[name] = why
     return changes, refused
@@ -149,26 +183,33 @@ def main():
                     value=dict(type="str", required=True),
                     reason=dict(type="str", required=True),
                     when_present=dict(type="bool", default=False),
+                    module=dict(type="str", default=""),
                 ),
             ),
         ),
         supports_check_mode=True,
     )
-    settings = [each for each in module.params["settings"] if not each["when_present"] or is_present(each["name"])]
-    item = dict(
-        path=module.params["path"],
-        content=render(module.params["header"], settings),
-        mode="0644",
-        owner="root",
-        group="root",
-        validate=[],
-        show_diff=True,
-    )
-    files = FileSet(module, [item])
+    path, given = module.params["path"], module.params["settings"]
+    loadable = sorted(set(each["module"] for each in given if each["module"] and has_module(module, each["module"])))
+    settings = [
+        each
+        for each in given
+        if is_present(each["name"]) or each["module"] in loadable or not (each["module"] or each["when_present"])
+    ]
+    content = render(module.params["header"], settings)
+    items = [in_place(path, content)]
+    if loadable:
+        header = module.params["header"].rstrip("\n")
+        loaded = ([header] if header else []) + ["# Before the settings of %s are made." % path] + loadable
+        items.append(in_place(MODULES_FOLDER + os.path.basename(path), "\n".join(loaded) + "\n"))
+    files = FileSet(module, items)
     changed, diff = bool(files.rewritten), files.diff()
     if not module.check_mode:
         files.validate()
         changed = files.swap() or changed
+        load_modules(
+            module, [each["module"] for each in settings if each["module"] in loadable and not is_present(each["name"])]
+        )
     changes, refused = apply_live(settings, module.check_mode)
     if changes:
         diff.append(
@@ -179,7 +220,13 @@ def main():
                 after="".join("%s = %s\n" % (name, changes[name][1]) for name in sorted(changes)),
             )
         )
-    module.exit_json(changed=changed or bool(changes), applied=sorted(changes), not_applied=refused, diff=diff)
+    module.exit_json(
+        changed=changed or bool(changes),
+        applied=sorted(changes),
+        not_applied=refused,
+        overridden=drop_ins.overridden(System(), path, content),
+        diff=diff,
+    )
 
 
 if __name__ == "__main__":

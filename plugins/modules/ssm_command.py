@@ -1,6 +1,7 @@
 #!/usr/bin/python
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Run a Systems Manager document on hosts and wait for what became of it on each."""
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ version_added: 0.1.0
 description:
   - Sends the command and waits until every invocation has ended. Fails with the host, the status and the end of the output unless all
     succeeded. Runs on the control node; always reports a change, since it can't know what the document did.
+  - A command of the same document that still runs on one of the hosts is waited for first, such as that of a control node that was lost.
+    If it was sent to the same hosts with the same parameters, its outcome is the result and no other command is sent.
+  - A command that is out of time is cancelled.
 options:
   document:
     description: Name of the document.
@@ -35,9 +39,14 @@ options:
     type: int
     default: 60
   wait_seconds:
-    description: Deadline for all invocations.
+    description:
+      - Deadline for all invocations.
+      - By default as long as the command may take, with delivery and execution as the document says; a reboot in between is part of that.
     type: int
-    default: 900
+  report:
+    description: The document's output ends in a line that is a JSON object, to be returned in RV(reports). Another last line is an error.
+    type: bool
+    default: false
   max_concurrency:
     description: How many hosts run it at once; a number or a percentage.
     type: str
@@ -71,83 +80,27 @@ invocations:
   description: Per instance id the status, response code, standard output and error.
   returned: always
   type: dict
+reports:
+  description: Per instance id the JSON object that the document printed last.
+  returned: when O(report=true)
+  type: dict
+unfinished:
+  description: >-
+    Instance ids of hosts on which something of the command may still be at work, also after a failure: it was given up, cancelled, or its
+    end was not seen. Empty if no command was sent.
+  returned: always
+  type: list
+  elements: str
 """
 
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils.fleet_aws import WaitTimeoutError, paginate, wait_for
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws import run_command
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.client import client
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.errors import reported
 
-try:
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:  # AnsibleAWSModule reports the missing library
-    BotoCoreError = ClientError = Exception  # type: ignore[misc,assignment]
-
-# Statuses that change no more (Systems Manager API Reference, CommandInvocation). "Delivery Timed Out" and the like are details of these.
-ENDED = frozenset({"Success", "Failed", "TimedOut", "Cancelled"})
-TAIL_CHARACTERS = 1500
-
-
-def send(ssm: Any, wanted: dict[str, Any]) -> str:
-    answer = ssm.send_command(
-        DocumentName=wanted["document"],
-        InstanceIds=wanted["instance_ids"],
-        Parameters=wanted["parameters"],
-        Comment=wanted["comment"][:100],
-        TimeoutSeconds=wanted["delivery_seconds"],
-        MaxConcurrency=wanted["max_concurrency"],
-        MaxErrors=wanted["max_errors"],
-    )
-    return str(answer["Command"]["CommandId"])
-
-
-def statuses(ssm: Any, command_id: str) -> dict[str, str]:
-    """Instance id → status of its invocation."""
-    listed = paginate(ssm, "list_command_invocations", "CommandInvocations", CommandId=command_id)
-    return {item["InstanceId"]: item["Status"] for item in listed}
-
-
-def outcome(ssm: Any, command_id: str, instance_id: str) -> dict[str, Any]:
-    """Status and output of one host. A document of several steps has one output a step, so they are read step by step."""
-    listed = paginate(
-        ssm,
-        "list_command_invocations",
-        "CommandInvocations",
-        CommandId=command_id,
-        InstanceId=instance_id,
-        Details=True,
-    )
-    steps = [p["Name"] for p in listed[0]["CommandPlugins"]] if listed else []
-    read = [ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id, PluginName=step) for step in steps]
-    if not read:
-        read = [ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id)]
-    return {
-        "status": listed[0]["Status"] if listed else read[0]["Status"],
-        "details": listed[0]["StatusDetails"] if listed else read[0]["StatusDetails"],
-        "steps": [
-            {
-                "name": step["PluginName"],
-                "status": step["Status"],
-                "response_code": step["ResponseCode"],
-                "stdout": step["StandardOutputContent"],
-                "stderr": step["StandardErrorContent"],
-            }
-            for step in read
-        ],
-    }
-
-
-def failures(invocations: dict[str, dict[str, Any]]) -> list[str]:
-    """One line a host that did not succeed: the first step that failed with the end of what it printed."""
-    lines = []
-    for instance_id, result in sorted(invocations.items()):
-        if result["status"] == "Success":
-            continue
-        bad = next((s for s in result["steps"] if s["status"] not in ("Success", "Pending", "InProgress")), None)
-        said = (bad["stderr"].strip() or bad["stdout"].strip())[-TAIL_CHARACTERS:] if bad else "no output"
-        where = f" in step {bad['name']} (exit code {bad['response_code']})" if bad else ""
-        lines.append(f"{instance_id}: {result['details']}{where}: {said}")
-    return lines
+SENT = ("comment", "delivery_seconds", "max_concurrency", "max_errors")
 
 
 def main() -> None:
@@ -158,37 +111,33 @@ def main() -> None:
             "parameters": {"type": "dict", "default": {}},
             "comment": {"type": "str", "default": ""},
             "delivery_seconds": {"type": "int", "default": 60},
-            "wait_seconds": {"type": "int", "default": 900},
+            "wait_seconds": {"type": "int"},
+            "report": {"type": "bool", "default": False},
             "max_concurrency": {"type": "str", "default": "50"},
             "max_errors": {"type": "str", "default": "0"},
         },
         supports_check_mode=True,
     )
-    wanted = module.params
+    given = module.params
+    result: dict[str, Any] = {"changed": module.check_mode, "command_id": "", "invocations": {}, "unfinished": []}
     if module.check_mode:
-        module.exit_json(changed=True, command_id="", invocations={})
-    ssm = module.client("ssm")
-    doing = f"document {wanted['document']} on {', '.join(wanted['instance_ids'])}"
-    command_id = ""
-    try:
-        command_id = send(ssm, wanted)
-        wait_for(
-            f"command {command_id} ended",
-            lambda: statuses(ssm, command_id),
-            lambda seen: len(seen) == len(wanted["instance_ids"]) and all(s in ENDED for s in seen.values()),
-            wanted["wait_seconds"],
+        module.exit_json(**result)
+    ssm = client(module, "ssm")
+    with reported(
+        module, f"document {given['document']} on {', '.join(given['instance_ids'])}", details=lambda: result
+    ):
+        run_command.run(
+            ssm,
+            given["document"],
+            given["instance_ids"],
+            given["parameters"],
+            result,
+            wait_seconds=given["wait_seconds"],
+            **{option: given[option] for option in SENT},
         )
-        invocations = {i: outcome(ssm, command_id, i) for i in wanted["instance_ids"]}
-    except WaitTimeoutError as error:
-        module.fail_json(msg=f"{doing}: {error}", command_id=command_id, invocations={})
-    except (BotoCoreError, ClientError) as error:
-        module.fail_json_aws(error, msg=doing)
-    bad = failures(invocations)
-    if bad:
-        module.fail_json(
-            msg=f"{doing}: " + "; ".join(bad), changed=True, command_id=command_id, invocations=invocations
-        )
-    module.exit_json(changed=True, command_id=command_id, invocations=invocations)
+        if given["report"]:
+            result["reports"] = run_command.reports(result["invocations"])
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

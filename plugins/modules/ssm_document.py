@@ -1,6 +1,7 @@
 #!/usr/bin/python
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Keep a Systems Manager command document in step with its file."""
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ EXAMPLES = r"""
 - name: Publish the patch document
   ecommerce.fleet.ssm_document:
     name: fleet-patch-host
-    content: "{{ lookup('ansible.builtin.file', 'ssm/patch.yml') }}"
+    content: "{{ lookup('ansible.builtin.file', 'patch.yml') }}"
 """
 
 RETURN = r"""
@@ -48,13 +49,22 @@ version:
 
 from typing import Any
 
-import yaml
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.client import client
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.errors import UserError, reported
 
 try:
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:  # AnsibleAWSModule reports the missing library
-    BotoCoreError = ClientError = Exception  # type: ignore[misc,assignment]
+    import yaml
+except ImportError:
+    yaml = None  # type: ignore[assignment]
+
+
+def parse(content: str) -> Any:
+    try:
+        return yaml.safe_load(content)
+    except yaml.YAMLError as error:
+        raise UserError(f"its content is not YAML: {error}") from error
 
 
 def current(ssm: Any, name: str) -> tuple[Any, str] | None:
@@ -66,22 +76,19 @@ def current(ssm: Any, name: str) -> tuple[Any, str] | None:
     return yaml.safe_load(found["Content"]), found["DocumentVersion"]
 
 
-def ensure(ssm: Any, wanted: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+def ensure(ssm: Any, options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Create or update; the content is compared as data, since formatting carries no meaning."""
-    name, content = wanted["name"], wanted["content"]
-    found = current(ssm, name)
-    if found and found[0] == yaml.safe_load(content):
+    name, content = options["name"], options["content"]
+    desired, found = parse(content), current(ssm, name)
+    if found and found[0] == desired:
         return {"changed": False, "version": found[1]}
     if check_mode:
         return {"changed": True, "version": found[1] if found else ""}
+    document = {"Name": name, "Content": content, "DocumentFormat": "YAML", "TargetType": options["target_type"]}
     if found is None:
-        made = ssm.create_document(
-            Name=name, Content=content, DocumentType="Command", DocumentFormat="YAML", TargetType=wanted["target_type"]
-        )
-        return {"changed": True, "version": made["DocumentDescription"]["DocumentVersion"]}
-    updated = ssm.update_document(
-        Name=name, Content=content, DocumentVersion="$LATEST", DocumentFormat="YAML", TargetType=wanted["target_type"]
-    )
+        created = ssm.create_document(DocumentType="Command", **document)
+        return {"changed": True, "version": created["DocumentDescription"]["DocumentVersion"]}
+    updated = ssm.update_document(DocumentVersion="$LATEST", **document)
     version = updated["DocumentDescription"]["DocumentVersion"]
     ssm.update_document_default_version(Name=name, DocumentVersion=version)
     return {"changed": True, "version": version}
@@ -96,12 +103,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = ensure(module.client("ssm"), module.params, module.check_mode)
-    except yaml.YAMLError as error:
-        module.fail_json(msg=f"content of document {module.params['name']} is not YAML: {error}")
-    except (BotoCoreError, ClientError) as error:
-        module.fail_json_aws(error, msg=f"document {module.params['name']}")
+    if yaml is None:
+        module.fail_json(msg=missing_required_lib("PyYAML"))
+    with reported(module, f"document {module.params['name']}"):
+        result = ensure(client(module, "ssm"), module.params, module.check_mode)
     module.exit_json(**result)
 
 

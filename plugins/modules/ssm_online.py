@@ -1,6 +1,7 @@
 #!/usr/bin/python
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Wait until Systems Manager says that instances are online."""
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ short_description: Wait until Systems Manager says that instances are online
 version_added: 0.1.0
 description:
   - Asks C(DescribeInstanceInformation) until every instance has the ping status C(Online). Changes nothing. Runs on the control node.
+  - One call is for a hundred instances, so ask once about all hosts of a batch rather than once a host.
 options:
   instance_ids:
     description: The instances.
@@ -21,6 +23,10 @@ options:
     description: Deadline of the wait.
     type: int
     default: 60
+  required:
+    description: Whether an instance that is not online in time is a failure. Otherwise it is in RV(offline).
+    type: bool
+    default: true
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -39,40 +45,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 instances:
-  description: Agent version by instance id.
+  description: Agent version by id of the instances that are online.
+  returned: success
+  type: dict
+offline:
+  description: What Systems Manager says of each of the other instances, by its id, such as C(ConnectionLost) or C(never registered).
   returned: success
   type: dict
 """
 
-from typing import Any
-
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils.fleet_aws import WaitTimeoutError, paginate, wait_for
-
-try:
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:  # AnsibleAWSModule reports the missing library
-    BotoCoreError = ClientError = Exception  # type: ignore[misc,assignment]
-
-NEVER = "never registered"
-
-
-def statuses(client: Any, wanted: list[str]) -> dict[str, dict[str, str]]:
-    """What Systems Manager knows of each instance: `ping` and `version`."""
-    found = paginate(
-        client,
-        "describe_instance_information",
-        "InstanceInformationList",
-        Filters=[{"Key": "InstanceIds", "Values": wanted}],
-    )
-    known = {
-        item["InstanceId"]: {"ping": item["PingStatus"], "version": item.get("AgentVersion", "")} for item in found
-    }
-    return {instance: known.get(instance, {"ping": NEVER, "version": ""}) for instance in wanted}
-
-
-def all_online(seen: dict[str, dict[str, str]]) -> bool:
-    return all(entry["ping"] == "Online" for entry in seen.values())
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.client import client
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.errors import UserError, reported
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.run_command import online
 
 
 def main() -> None:
@@ -80,25 +65,20 @@ def main() -> None:
         argument_spec={
             "instance_ids": {"type": "list", "elements": "str", "required": True},
             "wait_seconds": {"type": "int", "default": 60},
+            "required": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
-    wanted: list[str] = module.params["instance_ids"]
-    client = module.client("ssm")
-    try:
-        seen = wait_for("all online", lambda: statuses(client, wanted), all_online, module.params["wait_seconds"])
-    except WaitTimeoutError:
-        last = statuses(client, wanted)
-        offline = ", ".join(
-            f"{instance} is {entry['ping']}" for instance, entry in last.items() if entry["ping"] != "Online"
-        )
-        module.fail_json(
-            msg=f"Systems Manager after {module.params['wait_seconds']} s: {offline or 'online only now'}. Check on the host: "
-            "`ssm-cli get-diagnostics` and `systemctl status amazon-ssm-agent`; then run this again."
-        )
-    except (BotoCoreError, ClientError) as error:
-        module.fail_json_aws(error, msg=f"asking Systems Manager for {', '.join(wanted)}")
-    module.exit_json(changed=False, instances={instance: entry["version"] for instance, entry in seen.items()})
+    instance_ids, seconds = module.params["instance_ids"], module.params["wait_seconds"]
+    with reported(module, f"asking Systems Manager for {', '.join(instance_ids)}"):
+        if not all(instance_ids):
+            raise UserError("instance_ids has an empty id: the host can't tell which instance it is.")
+        versions, offline = online(client(module, "ssm"), instance_ids, seconds)
+        if offline and module.params["required"]:
+            states = ", ".join(f"{instance_id} is {state}" for instance_id, state in offline.items())
+            advice = "`ssm-cli get-diagnostics` and `systemctl status amazon-ssm-agent`; then run this again."
+            raise UserError(f"not online after {seconds} s: {states}. Check on the host: {advice}")
+    module.exit_json(changed=False, instances=versions, offline=offline)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 #!/usr/bin/python
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
-"""Wait until the SSM agent on this host can be managed, by its own diagnostics."""
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wait until nothing that the SSM agent needs is missing on this host, by its own diagnostics."""
 # ruff: noqa: UP001, UP010, UP030, UP032
 
 from __future__ import absolute_import, division, print_function
@@ -10,12 +11,15 @@ __metaclass__ = type
 
 DOCUMENTATION = r"""
 module: ssm_registration
-short_description: Wait until the SSM agent on this host can be managed
+short_description: Wait until nothing that the SSM agent needs to register is missing
 version_added: 0.1.0
 description:
-  - Runs C(ssm-cli get-diagnostics) until the agent reaches the instance metadata, has credentials, runs, and reaches Systems Manager.
+  - Runs C(ssm-cli get-diagnostics) until the agent runs, has credentials, and reaches the instance metadata and the endpoints C(ssm) and
+    C(ssmmessages).
   - With O(service) it starts the agent first and enables it; otherwise it changes nothing.
-  - What Systems Manager itself thinks of the host is M(ecommerce.fleet.ssm_online)'s question.
+  - That is no proof of the registration. The host can't know it; Systems Manager does, and M(ecommerce.fleet.ssm_online) asks it.
+  - That the agent's check of its credentials does not reach STS says nothing of them. In a subnet with endpoints for Systems Manager alone
+    it is always so.
 options:
   service:
     description: The agent's unit, which is to run now and at boot.
@@ -25,7 +29,7 @@ options:
     type: float
     default: 60
   required:
-    description: Whether an agent that can't be managed in time is a failure. Otherwise it is reported in RV(faults).
+    description: Whether it is a failure when something is still missing in time. Otherwise it is a warning, and in RV(errors).
     type: bool
     default: true
 author:
@@ -37,15 +41,15 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Prove that the agent can be managed
+- name: Start the agent and ask what it lacks
   ecommerce.fleet.ssm_registration:
     service: amazon-ssm-agent
     timeout_seconds: 30
 """
 
 RETURN = r"""
-managed:
-  description: Whether all checks passed.
+can_register:
+  description: Whether nothing is missing. Not that the host is registered.
   returned: success
   type: bool
 instance_id:
@@ -60,21 +64,24 @@ agent_version:
   description: The agent's version; empty when it can't tell.
   returned: success
   type: str
-faults:
+errors:
   description: What is missing.
   returned: always
   type: list
   elements: str
 """
 
-import json
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils.agent_evidence import registration_faults
-from ansible_collections.ecommerce.fleet.plugins.module_utils.service_state import Unit
+from ansible_collections.ecommerce.fleet.plugins.module_utils._agents.evidence import json_object, registration_errors
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.systemd import Unit
 
 POLL_SECONDS = 1
+REMEDY = (
+    "Check the instance profile (AmazonSSMManagedInstanceCore), the route or VPC endpoints to ssm and ssmmessages, and "
+    "`journalctl -u amazon-ssm-agent`; the agent registers by itself once it can."
+)
 clock = getattr(time, "monotonic", time.time)
 
 
@@ -82,14 +89,13 @@ def look(module):
     # type: (AnsibleModule) -> list[str]
     rc, out, err = module.run_command(["ssm-cli", "get-diagnostics", "--output", "json"])
     if rc:
-        return ["ssm-cli get-diagnostics ended with {0}: {1}".format(rc, (err or out).strip())]
+        # ssm-cli prints its error on stdout, after its usage.
+        return ["ssm-cli get-diagnostics ended with {0}: {1}".format(rc, (out + err).strip()[-300:])]
     try:
-        return registration_faults(out)  # type: ignore[no-any-return]
-    except (ValueError, KeyError, TypeError) as error:
+        return registration_errors(out)
+    except ValueError as error:
         return [
-            "ssm-cli get-diagnostics gave no usable answer ({0!r}); SSM Agent 3.1.501.0 or later is needed".format(
-                error
-            )
+            "ssm-cli get-diagnostics gave no diagnostics ({0}); SSM Agent 3.1.501.0 or later is needed".format(error)
         ]
 
 
@@ -100,7 +106,7 @@ def identity(module):
     if module.get_bin_path("ssm-cli") is not None:
         rc, out, _err = module.run_command(["ssm-cli", "get-instance-information"])
     try:
-        seen = json.loads(out) if rc == 0 else {}
+        seen = json_object(out, "instance-id") if rc == 0 else {}
     except ValueError:
         seen = {}
     return {
@@ -118,11 +124,11 @@ def run_service(module):
     unit = Unit(module.run_command, module.params["service"])
     steps = unit.missing_steps(True, True)
     for step in [] if module.check_mode else steps:
-        trouble = unit.do(step)
-        if trouble:
+        refused = unit.do(step)
+        if refused:
             module.fail_json(
-                msg="{0}. See `journalctl -u {1}`; then run this again.".format(trouble, module.params["service"]),
-                faults=[trouble],
+                msg="{0}. See `journalctl -u {1}`; then run this again.".format(refused, module.params["service"]),
+                errors=[refused],
             )
     return bool(steps)
 
@@ -139,22 +145,21 @@ def main():
     )
     changed = run_service(module)
     if module.get_bin_path("ssm-cli") is None:
-        faults = ["ssm-cli is not on this host; install the package amazon-ssm-agent"]
+        errors = ["ssm-cli is not on this host; install the package amazon-ssm-agent"]
     else:
         deadline = clock() + (0 if module.check_mode else module.params["timeout_seconds"])
-        faults = look(module)
-        while faults and clock() < deadline:
+        errors = look(module)
+        while errors and clock() < deadline:
             time.sleep(POLL_SECONDS)
-            faults = look(module)
-    if faults and module.params["required"] and not module.check_mode:
-        module.fail_json(
-            msg="The SSM agent can't be managed after {0:g} s: {1}. Check the instance profile (AmazonSSMManagedInstanceCore), the route "
-            "or VPC endpoints to ssm and ec2messages, and `journalctl -u amazon-ssm-agent`; then run this again.".format(
-                module.params["timeout_seconds"], "; ".join(faults)
-            ),
-            faults=faults,
+            errors = look(module)
+    if errors:
+        message = "What the SSM agent needs is missing after {0:g} s: {1}. {2}".format(
+            module.params["timeout_seconds"], "; ".join(errors), REMEDY
         )
-    module.exit_json(changed=changed, managed=not faults, faults=faults, **identity(module))
+        if module.params["required"] and not module.check_mode:
+            module.fail_json(msg=message + " Then run this again.", errors=errors)
+        module.warn(message)
+    module.exit_json(changed=changed, can_register=not errors, errors=errors, **identity(module))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # Copyright: The ecommerce.fleet maintainers
-# MIT License
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import absolute_import, division, print_function
 
@@ -11,14 +12,15 @@ module: swap_file
 short_description: A swap file of a given size, or none
 description:
   - Writes the file (mode 0600, without holes), formats it, switches it on and enters it in /etc/fstab. Another size replaces it.
-  - Refuses if the file system would be filled. When a step fails, nothing of the file is left.
+  - Refuses if the file system would be filled. Old and new file are there together, since the old one is switched off only when the kernel
+    has taken the new one. When a step fails, file, use and C(/etc/fstab) are as they were before.
   - In a container the kernel's swap is not the host's to set. That is returned in RV(not_applied), and nothing is written.
 version_added: 0.2.0
 options:
   path: {description: The file., type: path, default: /swapfile}
   size_mib: {description: Size in MiB. V(0) switches the file off and deletes it., type: int, required: true}
 author:
-  - The ecommerce.fleet maintainers
+  - The ecommerce.fleet maintainers (@ecommerce-fleet)
 attributes:
   check_mode: {support: full, description: Changes nothing.}
   diff_mode: {support: full, description: Shows the sizes.}
@@ -40,8 +42,9 @@ not_applied:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ecommerce.fleet.plugins.module_utils.host_survey import text_of
-from ansible_collections.ecommerce.fleet.plugins.module_utils.swap_area import SwapError, SwapFile
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.survey import text_of
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.swap import SwapFile
 
 
 def main():
@@ -68,7 +71,7 @@ def main():
                 swap.create(mib)
             else:
                 swap.remove()
-    except (SwapError, IOError, OSError) as error:
+    except (HostError, IOError, OSError) as error:
         module.fail_json(msg="No swap file of %s MiB: %s." % (mib, error))
     module.exit_json(changed=True, not_applied="", diff=diff)
 

@@ -1,14 +1,13 @@
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What the checks of the roles' variables share."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-
-from ansible.errors import AnsibleFilterError
 
 
 def outside_ranges(role: str, ranges: Mapping[str, tuple[int, int, str]], values: Mapping[str, Any]) -> Iterator[str]:
@@ -21,18 +20,3 @@ def outside_ranges(role: str, ranges: Mapping[str, tuple[int, int, str]], values
 def repeated(values: Iterable[Any]) -> list[Any]:
     """What is there more than once, in the order of its first place."""
     return [value for value, count in Counter(values).items() if count > 1]
-
-
-def findings_filter(
-    role: str, findings: Callable[[Mapping[str, Any]], list[str]]
-) -> Callable[[Mapping[str, Any]], list[str]]:
-    """`findings` as a filter: values of another shape than the role's argument specs say are an error with a remedy."""
-
-    def filtered(values: Mapping[str, Any]) -> list[str]:
-        try:
-            return findings(values)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            message = f"reading the {role} role's variables: {error!r}; see the role's argument specs for their shape"
-            raise AnsibleFilterError(message) from error
-
-    return filtered

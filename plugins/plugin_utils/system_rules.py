@@ -1,5 +1,6 @@
-# Copyright (c) 2026 The ecommerce.fleet maintainers
-# MIT License (see LICENSE)
+# Copyright: The ecommerce.fleet maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The rules of the role system: which values its variables may have, and what its operator should know after a run."""
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ FORMS = {
     "swap_path": (r"(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+", "an absolute path of letters, digits, '-', '_' and '.'"),
 }
 """Variable (a text or a list of texts) → regular expression, what it means."""
+KERNEL_SETTING = {
+    "name": (r"[a-z0-9_]+([.][A-Za-z0-9_-]+)+", "a name as sysctl -a shows it"),
+    "value": (r"[^\n\r#]+", "a value in one line"),
+    "reason": (r"[^\n\r]+", "a reason in one line"),
+    "module": (r"[A-Za-z0-9_-]*", "the name of a kernel module"),
+}
 ROW_FORMS = {
-    "kernel_settings": {
-        "name": (r"[a-z0-9_]+([.][A-Za-z0-9_-]+)+", "a name as sysctl -a shows it"),
-        "value": (r"[^\n\r#]+", "a value in one line"),
-        "reason": (r"[^\n\r]+", "a reason in one line"),
-    },
+    "kernel_settings": KERNEL_SETTING,
+    "kernel_settings_extra": KERNEL_SETTING,
     "package_locks": {
         "name": (r"[A-Za-z0-9][A-Za-z0-9._+-]*", "the name of a package"),
         "version": (
@@ -47,9 +51,15 @@ ROW_FORMS = {
 """Variable (a list of dictionaries) → key → regular expression, what it means."""
 
 
-def findings(values: Mapping[str, Any]) -> list[str]:
+def violations(values: Mapping[str, Any]) -> list[str]:
     """One sentence for each value that is not allowed. `values`: the role's variables without their prefix."""
-    return [*outside_ranges("system", RANGES, values), *_forms(values), *_rows(values), *_lists(values)]
+    return [
+        *outside_ranges("system", RANGES, values),
+        *_forms(values),
+        *_rows(values),
+        *_lists(values),
+        *_releasever(values),
+    ]
 
 
 def _forms(values: Mapping[str, Any]) -> Iterator[str]:
@@ -61,7 +71,9 @@ def _forms(values: Mapping[str, Any]) -> Iterator[str]:
 def _rows(values: Mapping[str, Any]) -> Iterator[str]:
     for name, keys in ROW_FORMS.items():
         for key, (form, allowed) in keys.items():
-            yield from _wrong(f"system_{name}", [row[key] for row in values[name]], form, allowed)
+            yield from _wrong(
+                f"system_{name}", [row[key] for row in values[name] if row.get(key) is not None], form, allowed
+            )
 
 
 def _wrong(variable: str, texts: Sequence[Any], form: str, allowed: str) -> Iterator[str]:
@@ -78,19 +90,27 @@ def _lists(values: Mapping[str, Any]) -> Iterator[str]:
         yield f"system_package_locks names {name} more than once; one version is allowed."
 
 
+def _releasever(values: Mapping[str, Any]) -> Iterator[str]:
+    allowed = r"2023\.[0-9]+\.[0-9]{8}" if values["os_release"] == "2023" else ""
+    if values["releasever"] and not re.fullmatch(allowed, values["releasever"]):
+        yield (
+            f"system_releasever is '{values['releasever']}' on Amazon Linux {values['os_release']}; it takes a release of Amazon Linux "
+            "2023 such as 2023.6.20250128, and on Amazon Linux 2 it must be empty."
+        )
+
+
 def full_version(version: str) -> tuple[str, str]:
     """`1:1.24.0-1` → ("1", "1.24.0-1"); a version without an epoch has epoch 0."""
     epoch, colon, rest = version.rpartition(":")
     return (epoch if colon else "0"), rest
 
 
-def unmet_locks(locks: Sequence[Mapping[str, str]], packages: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """Locks whose package is installed in another version. `packages`: as package_facts gives them."""
+def unmet_locks(locks: Sequence[Mapping[str, str]], versions: Mapping[str, Sequence[str]]) -> list[str]:
+    """Locks whose package is installed in another version. `versions`: of the installed packages, as role_begin gives them."""
     unmet = []
     for lock in locks:
         wanted = full_version(lock["version"])
-        for package in packages.get(lock["name"], []):
-            has = (str(package.get("epoch") or 0), f"{package['version']}-{package['release']}")
+        for has in map(full_version, versions.get(lock["name"], [])):
             if has != wanted:
                 unmet.append(
                     f"{lock['name']} is locked at {':'.join(wanted)}, but {':'.join(has)} is installed and stays. "

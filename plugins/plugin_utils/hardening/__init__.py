@@ -1,1 +1,0 @@
-"""What hardening does on the control node: the register, its checks, the reports."""
