@@ -2,14 +2,13 @@ build {
   name    = "web"
   sources = ["source.amazon-ebs.web"]
 
-  # The collection's own roles, as on a live host, and nothing else.
+  # The collection's own roles, as on a live host, and nothing else. The environment's group_vars come with its second inventory.
   provisioner "ansible" {
-    playbook_file       = "${local.repository}/playbooks/bake.yml"
-    inventory_directory = "${local.repository}/packer/inventory/${var.environment}"
-    host_alias          = "bake"
-    groups              = ["web"]
-    user                = "ec2-user"
-    use_proxy           = false
+    playbook_file = "${abspath(path.root)}/bake.yml"
+    host_alias    = "bake"
+    groups        = ["web"]
+    user          = "ec2-user"
+    use_proxy     = false
     ansible_env_vars = [
       "ANSIBLE_CONFIG=${local.repository}/ansible.cfg",
       "ANSIBLE_CALLBACKS_ENABLED=ansible.posix.profile_roles",
@@ -18,15 +17,12 @@ build {
       "ANSIBLE_SSH_ARGS=-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=5 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
     ]
     extra_arguments = [
+      "--inventory", local.group_vars,
       "--extra-vars",
       jsonencode({
-        fleet_os = var.os
-        fleet_release = {
-          kind    = var.artifact_kind
-          version = var.artifact_version
-          url     = var.artifact_url
-          sha256  = var.artifact_sha256
-        }
+        fleet_os              = var.os
+        fleet_report_dir      = "${local.repository}/build/hardening"
+        fleet_release         = local.artifact
         image_finish_fetch_to = "${local.repository}/build/packer/${var.os}.image-manifest.json"
         image_finish_inputs = {
           image_name      = local.name
@@ -34,12 +30,7 @@ build {
           source_ami_name = var.source_ami_parameters[var.architecture]
           architecture    = var.architecture
           git_commit      = var.git_commit
-          artifact = {
-            kind    = var.artifact_kind
-            version = var.artifact_version
-            url     = var.artifact_url
-            sha256  = var.artifact_sha256
-          }
+          artifact        = local.artifact
         }
       }),
     ]

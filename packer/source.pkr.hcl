@@ -6,16 +6,26 @@ data "amazon-parameterstore" "source_ami" {
 
 locals {
   repository = abspath("${path.root}/..")
+  # A file without hosts beside the environment's group_vars; file() stops where there is none.
+  inventory  = "${local.repository}/inventory/${var.environment}/bake.yml"
+  group_vars = [local.inventory, file(local.inventory)][0]
   regions    = distinct(concat([var.region], var.copy_regions))
   stamp      = formatdate("YYYYMMDD'T'hhmmss'Z'", timestamp())
   name       = "${var.tags["Application"]}-${var.environment}-${var.os}-${var.architecture}-${local.stamp}"
+
+  artifact = merge({
+    kind    = var.artifact_kind
+    version = var.artifact_version
+    url     = var.artifact_url
+    sha256  = var.artifact_sha256
+  }, { for name, value in { runtime = var.artifact_runtime } : name => value if value != null })
 
   tags = merge(var.tags, {
     Environment = var.environment
     OS          = var.os
   })
   run_tags = merge(local.tags, { Name = "bake ${local.name}", Role = "bake" })
-  # An image is a candidate until playbooks/publish_image.yml has booted and tested it in every region.
+  # An image is a candidate until ecommerce.fleet.publish_image has booted and tested it in every region.
   image_tags = merge(local.tags, {
     Name            = local.name
     Role            = "web"

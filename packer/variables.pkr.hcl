@@ -19,7 +19,7 @@ variable "architecture" {
 }
 
 variable "source_ami_parameters" {
-  description = "Architecture to the Systems Manager parameter that holds the id of the newest base image."
+  description = "Architecture to the Systems Manager parameter with the id of the newest base image."
   type        = map(string)
   validation {
     condition     = alltrue([for name in values(var.source_ami_parameters) : can(regex("^/[A-Za-z0-9._/-]+$", name))])
@@ -43,7 +43,7 @@ variable "environment" {
   type        = string
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,15}$", var.environment))
-    error_message = "The environment is a word of 2 to 16 small letters and digits with a directory in packer/inventory, such as prod."
+    error_message = "The environment is a word of 2 to 16 small letters and digits with a directory in inventory/, such as prod."
   }
 }
 
@@ -77,6 +77,13 @@ variable "kms_keys" {
   validation {
     condition     = alltrue([for k in values(var.kms_keys) : k != "alias/aws/ebs"])
     error_message = "Use a key of your own: images encrypted with alias/aws/ebs can't be shared with another account."
+  }
+  # Found only when the finished image is copied there.
+  validation {
+    condition = alltrue([
+      for region, k in var.kms_keys : can(regex("^alias/", k)) || can(regex("^arn:aws[a-z-]*:kms:${region}:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]+$", k))
+    ])
+    error_message = "An ARN of a key must be whole, arn:aws:kms:<region>:<account>:key/<id>, and of the region that it is given for."
   }
 }
 
@@ -141,6 +148,34 @@ variable "tags" {
     condition     = alltrue([for t in ["Application", "Team", "Cost-Center"] : contains(keys(var.tags), t)])
     error_message = "The tags Application, Team and Cost-Center are required."
   }
+  # What AWS refuses only when the image is there and is to be tagged or named ("Tag your Amazon EC2 resources", CreateImage).
+  validation {
+    condition     = alltrue([for k in keys(var.tags) : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", k))])
+    error_message = "A tag's key takes 1 to 128 letters, digits, spaces and _ . : / = + - @."
+  }
+  validation {
+    condition     = alltrue([for k in keys(var.tags) : !can(regex("(?i)^aws:", k))])
+    error_message = "A tag's key must not begin with aws: (AWS sets those itself)."
+  }
+  validation {
+    condition     = alltrue([for v in values(var.tags) : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", v))])
+    error_message = "A tag's value takes at most 256 letters, digits, spaces and _ . : / = + - @."
+  }
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", var.tags["Application"]))
+    error_message = "The tag Application is part of the image's name and description: 1 to 80 letters, digits and . _ -, of which the first is a letter or digit."
+  }
+  validation {
+    condition = length(setintersection(keys(var.tags), [
+      "Name", "Role", "State", "Environment", "OS", "Architecture", "SourceAmi", "GitCommit", "ArtifactVersion", "ArtifactSha256",
+      "ManifestDigest", "HardeningReport", "HardeningScore",
+    ])) == 0
+    error_message = "The build and the publication set the tags Name, Role, State, Environment, OS, Architecture, SourceAmi, GitCommit, Artifact…, ManifestDigest and Hardening… themselves."
+  }
+  validation {
+    condition     = length(var.tags) <= 37
+    error_message = "Give at most 37 tags: AWS takes 50, and the build and the publication set 13."
+  }
 }
 
 # What goes in: the application's release, and what the image is made from.
@@ -176,13 +211,23 @@ variable "artifact_kind" {
   type        = string
   default     = "nodejs"
   validation {
-    condition     = contains(["nodejs", "python"], var.artifact_kind)
-    error_message = "The kind is nodejs or python."
+    condition     = contains(["nodejs", "python", "java"], var.artifact_kind)
+    error_message = "The kind is nodejs, python or java."
+  }
+}
+
+variable "artifact_runtime" {
+  description = "Archive of the runtime that the artifact brings (app_runtime_runtime): {url, sha256}. Needed for nodejs on al2."
+  type        = object({ url = string, sha256 = string })
+  default     = null
+  validation {
+    condition     = var.artifact_runtime == null ? true : can(regex("^(s3|https|file)://.+ [0-9a-f]{64}$", "${var.artifact_runtime.url} ${var.artifact_runtime.sha256}"))
+    error_message = "The runtime takes a url that starts with s3://, https:// or file://, and a sha256 of 64 hexadecimal digits in small letters."
   }
 }
 
 variable "git_commit" {
-  description = "Commit of this collection that the image is made from: git rev-parse HEAD."
+  description = "Commit of the repository that the image is made from (inventory and variable files): git rev-parse HEAD."
   type        = string
   validation {
     condition     = can(regex("^[0-9a-f]{40}(-dirty)?$", var.git_commit))
