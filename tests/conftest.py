@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 COLLECTIONS = ROOT / "build" / "collections"
 
 
-def pytest_configure() -> None:
+def _find_collections() -> None:
+    """At import: the conftest files below import helpers that import plugins."""
     if not (COLLECTIONS / "ansible_collections" / "ecommerce" / "fleet").exists():
         subprocess.run([str(ROOT / "scripts" / "setup"), "--no-packer"], check=True)
     from ansible.utils.collection_loader import _collection_finder as finder
@@ -23,28 +25,53 @@ def pytest_configure() -> None:
         finder._AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
 
 
+_find_collections()
+
+# The same examples in every run, however slow the machine is.
+settings.register_profile("fleet", derandomize=True, deadline=None)
+settings.load_profile("fleet")
+
 # The order in which suites run: the cheap ones first.
-SUITES = ("lint", "unit", "templates", "lab", "molecule", "integration", "e2e")
-# With several workers (`-n 2`, as `make test` does), each of these stays on one: it has a lab of its own.
-LABS = ("lab", "molecule", "integration", "e2e")
-# The longest of them begins first there, so that no worker waits for another at the end.
-SUITES_SIDE_BY_SIDE = ("lint", "unit", "templates", "e2e", "lab", "molecule", "integration")
+SUITES = ("lint", "unit", "templates", "collection", "lab", "molecule", "integration", "e2e")
+# With several workers (`-n 2`, as `make test` does): of the suites that boot machines the longest first.
+SUITES_SIDE_BY_SIDE = ("lint", "unit", "templates", "collection", "e2e", "integration", "molecule", "lab")
+# Within their suite these begin first, for the same reason.
+LONG = ("test_tools.py", "test_rerun.py", "test_the_role_behaves[hardening]", "test_host_modules.py")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--backwards", action="store_true", help="run each suite's tests in reversed order")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    suites = SUITES_SIDE_BY_SIDE if hasattr(config, "workerinput") else SUITES
+    if "soak" not in config.option.markexpr:
+        deselected = [item for item in items if item.get_closest_marker("soak")]
+        items[:] = [item for item in items if item not in deselected]
+        config.hook.pytest_deselected(items=deselected)
+    side_by_side = hasattr(config, "workerinput")
+    suites = SUITES_SIDE_BY_SIDE if side_by_side else SUITES
 
-    def suite(item: pytest.Item) -> str:
-        return item.path.relative_to(ROOT / "tests").parts[0]
+    def order(item: pytest.Item) -> tuple[int, bool]:
+        suite = item.path.relative_to(ROOT / "tests").parts[0]
+        long = side_by_side and any(name in item.nodeid for name in LONG)
+        return (suites.index(suite) if suite in suites else len(suites), not long)
 
-    items.sort(key=lambda item: suites.index(suite(item)) if suite(item) in suites else len(suites))
+    if config.getoption("--backwards"):
+        items.reverse()
+    items.sort(key=order)
 
 
 class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
-        """What stays on one worker: a suite with a lab, else each test for itself."""
-        suite = nodeid.split("/")[1]
-        return suite if suite in LABS else nodeid
+        """What stays together on one worker, which has labs of its own.
+
+        A file of tests on machines, since its tests may share a lab; the files that share the demo's lab; else each test for itself.
+        """
+        file = nodeid.partition("::")[0]
+        suite = file.split("/")[1]
+        if suite == "e2e" and not file.endswith("test_rerun.py"):
+            return suite
+        return file if suite in ("lab", "integration", "e2e") else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SuiteScheduling:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -18,9 +17,11 @@ from typing import Any
 
 import yaml
 
+from tests.support.labs import environment, own_name
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAB = str(Path(sys.executable).parent / "lab")
-ENVIRONMENT = {**os.environ, "LAB_NAME": "bench", "NO_COLOR": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+ENVIRONMENT = environment(own_name("bench"), ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
 IMAGE_PARAMETERS = {
     "al2": "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-x86_64-gp2",
     "al2023": "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",

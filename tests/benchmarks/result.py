@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Figure:
-    """One more measured value, and what it should be at most; None for one that tells what another is to be judged by."""
+    """One more measured value, and what it should be at most; None for one that tells what another is to be compared with."""
 
     name: str
     value: float
@@ -25,7 +25,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Result:
-    """``ours`` and ``peer`` in ``unit``; ``how`` says what was measured, so that anybody can judge it."""
+    """``ours`` and ``peer`` in ``unit``; ``how`` says what was measured, so that anybody can assess it."""
 
     name: str
     ours: float

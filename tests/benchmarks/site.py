@@ -19,9 +19,10 @@ from tests.benchmarks.result import Figure, Result
 
 HOSTS = 3
 RUNS = 3
-PACKAGES = ["chrony", "logrotate", "nginx", "nodejs", "amazon-ssm-agent", "amazon-cloudwatch-agent"]
+PACKAGES = ["chrony", "logrotate", "nginx", "nodejs24", "amazon-ssm-agent", "amazon-cloudwatch-agent"]
 SERVICES = ["chronyd", "nginx", "amazon-ssm-agent", "amazon-cloudwatch-agent"]
 CHANGED = re.compile(r"^i-\S+\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
+TASKS = re.compile(r"^i-\S+\s+: ok=(\d+) .*\bskipped=(\d+)", re.MULTILINE)
 # With -vvv, Ansible writes this for every command that it runs on a host and for every file that it sends to one.
 EXECUTION = re.compile(r"^<([0-9.]+)> SSH: EXEC ", re.MULTILINE)
 
@@ -46,13 +47,14 @@ def second_run(hosts: Hosts) -> float:
     return seconds
 
 
-def executions(hosts: Hosts) -> int:
-    """Commands and transfers on the host that had the most in one more run."""
+def per_host(hosts: Hosts) -> tuple[int, int]:
+    """(tasks that were run or skipped, commands and transfers) of one more run, on the host that had the most."""
     _seconds, output = hosts.playbook("site", "-vvv")
     found = EXECUTION.findall(output)
     if len(set(found)) != hosts.count:
         raise BenchmarkError(f"executions were seen on {len(set(found))} hosts of {hosts.count}")
-    return max(map(found.count, set(found)))
+    tasks = [int(ok) + int(skipped) for ok, skipped in TASKS.findall(output)]
+    return max(tasks), max(map(found.count, set(found)))
 
 
 def written_files(hosts: Hosts) -> dict[str, Path]:
@@ -95,6 +97,7 @@ def measure(hosts: Hosts) -> Result:
     first, _output = hosts.playbook("site")
     again = [second_run(hosts) for _ in range(RUNS)]
     tasks = stock_tasks(hosts)
+    task_count, executions = per_host(hosts)
     peer = hosts.play({"gather_facts": True, "tasks": tasks}, "--check")
     return Result(
         name="site",
@@ -107,6 +110,7 @@ def measure(hosts: Hosts) -> Result:
         figures=(
             Figure("first run from bare hosts", first, 60, "s"),
             Figure("second run", statistics.median(again), 15, "s"),
-            Figure("remote executions of a second run, per host", executions(hosts), 60, ""),
+            Figure("tasks of a second run, per host", task_count, 45, ""),
+            Figure("remote executions of a second run, per host", executions, 60, ""),
         ),
     )

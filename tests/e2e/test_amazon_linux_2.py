@@ -1,13 +1,13 @@
-"""The demo keeps its promises on Amazon Linux 2."""
+"""The demo passes its own checks on Amazon Linux 2."""
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Fleet, run
+from tests.support.demo_fleet import DemoLab, Fleet, Prepared
 
 pytestmark = pytest.mark.e2e
 
@@ -38,25 +38,27 @@ def test_every_host_gets_the_security_update_and_restarts_what_used_the_old_file
         assert report["rebooted"] or "nginx.service" in report["restarted"]
 
 
-def test_the_hosts_give_their_metadata_to_nobody_behind_them(fleet: Fleet) -> None:
-    hosts = fleet.aws(
-        "ec2", "describe-instances", "--filters", f"Name=tag:aws:autoscaling:groupName,Values={fleet.name}",
+def test_the_hosts_give_their_metadata_to_nobody_behind_them(unchanged_fleet: Fleet) -> None:
+    hosts = unchanged_fleet.aws(
+        "ec2", "describe-instances", "--filters", f"Name=tag:aws:autoscaling:groupName,Values={unchanged_fleet.name}",
         "--query", "Reservations[].Instances[].MetadataOptions.[HttpTokens,HttpPutResponseHopLimit]",
     )  # fmt: skip
     assert len(hosts) >= 3
     assert [options for options in hosts if options != ["required", 1]] == []
 
 
-def test_the_report_shows_every_step_and_the_latency_of_the_requests(summary: dict[str, Any]) -> None:
-    page = (ROOT / "build" / "demo" / "report.html").read_text()
-    assert page.count("<svg") == 2
+def test_the_report_shows_every_step_and_the_latency_of_the_requests(prepared: Prepared) -> None:
+    page = (prepared.lab.out / "report.html").read_text()
+    assert page.count("<svg") == 4, "two charts, each for a wide and a narrow window"
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     )
 
 
-def test_an_unknown_os_is_refused_before_anything_starts() -> None:
-    done = run(sys.executable, "-m", "demo", "--os", "al3", timeout=60)
+def test_an_unknown_os_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    lab = DemoLab(tmp_path / "out")
+    done = lab.run(*lab.demo("al3"), timeout=60)
     assert done.returncode == 1
     assert "unknown OS 'al3'; use OS=al2" in done.stderr
     assert "Traceback" not in done.stderr
+    assert not lab.out.exists()

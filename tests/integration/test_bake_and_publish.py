@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.images import EAST, NOTHING, RELEASE, ROOT, WEST, ImageLab
+from tests.support.image_lab import EAST, NOTHING, RELEASE, ROOT, WEST, ImageLab
 
 pytestmark = pytest.mark.lab
 
@@ -162,7 +162,7 @@ def wait_until(true: Any, seconds: float) -> None:
             id="history",
         ),
         pytest.param("chmod 0644 /etc/shadow", "control file-shadow: /etc/shadow mode is 0644", id="control"),
-        pytest.param("printf x >>/usr/bin/passwd", "files are as AIDE recorded them: /usr/bin/passwd", id="program"),
+        pytest.param("printf x >>/usr/bin/passwd", "files match the AIDE database: /usr/bin/passwd", id="program"),
     ],
 )
 def test_a_spoiled_image_stays_a_candidate_and_the_message_names_what_is_wrong(

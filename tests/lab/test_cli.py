@@ -17,26 +17,28 @@ from pathlib import Path
 
 import pytest
 
-from lab import environment, host, inside, lifecycle, network, processes, status
+from lab import environment, prerequisites, processes
 from lab import settings as names
 from lab.cli import main
+from lab.daemon import leftovers, lifecycle, status_file
 from lab.errors import LabError
-from lab.forward import Forwarder
+from lab.network import namespaces
+from lab.network.forward import Forwarder
 from lab.settings import Settings
-
-from .conftest import ROOT, RunningLab, lab_command, wait_for
+from tests.support.running_lab import ROOT, RunningLab, lab_command
+from tests.support.waiting import wait_for
 
 ANYBODY = {"PATH": "/usr/bin:/bin", "HOME": "/home/me", "LANG": "C.UTF-8"}
 
 
 def test_the_lab_refuses_another_system_and_says_what_it_needs() -> None:
     with pytest.raises(LabError, match=r"needs Linux.*this is darwin"):
-        host.require_linux("darwin")
+        prerequisites.require_linux("darwin")
 
 
 def test_the_lab_refuses_another_user_than_root_and_says_what_to_do() -> None:
     with pytest.raises(LabError, match="needs root") as caught:
-        host.require_root(1000)
+        prerequisites.require_root(1000)
     assert "sudo" in caught.value.hint
 
 
@@ -46,6 +48,7 @@ def test_the_lab_refuses_another_user_than_root_and_says_what_to_do() -> None:
         ["up"],
         ["down"],
         ["status"],
+        ["list"],
         ["run", "true"],
         ["shell"],
         ["ssh", "x"],
@@ -69,14 +72,14 @@ def test_every_command_ends_with_a_message_for_a_person_without_root(
 def test_missing_programs_are_named_together_with_their_packages() -> None:
     absent = ("systemd-nspawn", "haproxy")
     with pytest.raises(LabError, match="systemd-nspawn, haproxy") as caught:
-        host.require_programs(lambda program: None if program in absent else f"/usr/bin/{program}")
+        prerequisites.require_programs(lambda program: None if program in absent else f"/usr/bin/{program}")
     assert "apt-get install --no-install-recommends haproxy systemd-container" in caught.value.hint
 
 
 def test_a_kernel_without_overlayfs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "filesystems").write_text("nodev\tproc\n\text4\n")
     with pytest.raises(LabError, match="overlayfs"):
-        host.require_overlayfs(tmp_path / "filesystems", tmp_path)
+        prerequisites.require_overlayfs(tmp_path / "filesystems", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +129,8 @@ def test_what_is_set_aside_is_named_and_a_lab_in_a_lab_is_silent() -> None:
     assert environment.credentials_set_aside(settings, environment.inside(settings, user)) == []
 
 
-def test_a_state_directory_with_other_things_in_it_is_never_deleted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(network, "leftovers", lambda settings: 0)
+def test_a_state_directory_with_other_things_is_never_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "remove", lambda settings: 0)
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(LabError, match="not a lab's state"):
         lifecycle._clean(Settings("x", tmp_path, tmp_path), lambda message: None)
@@ -145,14 +146,13 @@ def test_commands_say_that_the_lab_is_not_up(tmp_path: Path) -> None:
     assert json.loads(lab_command(absent, ["status", "--json"]).stdout) == {"name": "absent", "up": False}
 
 
-def test_help_shows_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["--help"])
-    assert caught.value.code == 0
-    shown = capsys.readouterr().out
-    for command in ("up", "status", "run", "shell", "ssh", "open", "advisory", "logs", "down"):
-        assert f"\n    {command} " in shown
-    assert "serve" not in shown
+@pytest.mark.lab
+def test_list_and_logs_know_a_running_lab(lab: RunningLab) -> None:
+    (line,) = [line for line in lab.command("list").stdout.splitlines() if line.split()[0] == lab.settings.name]
+    assert " up since " in line and str(lab.settings.state) in line
+    done = lab.command("logs", "i-123")
+    assert done.returncode == 1
+    assert "The lab has no instance 'i-123'" in done.stderr
 
 
 @pytest.mark.lab
@@ -342,7 +342,7 @@ def test_up_and_down_can_be_said_twice_and_down_leaves_nothing(second: Settings)
 @pytest.mark.lab
 def test_a_killed_lab_is_cleaned_up_by_the_next_up(second: Settings) -> None:
     assert lab_command(second, ["up", "--os", "al2023"], timeout=120).returncode == 0
-    first = status.require(second)
+    first = status_file.require(second)
     os.kill(first.pid, signal.SIGKILL)
     wait_for("end of the daemon", lambda: not processes.alive(first.pid))
     assert lab_command(second, ["status"]).returncode == 3
@@ -351,7 +351,7 @@ def test_a_killed_lab_is_cleaned_up_by_the_next_up(second: Settings) -> None:
     assert done.returncode == 0, done.stderr
     assert "processes that an earlier lab left" in done.stderr
     assert stray.wait(5) != 0
-    assert status.require(second).pid != first.pid
+    assert status_file.require(second).pid != first.pid
 
 
 @pytest.mark.lab
@@ -369,7 +369,7 @@ def test_up_names_a_namespace_that_is_not_its_own_and_leaves_it(second: Settings
 @pytest.mark.lab
 def test_a_port_that_a_leftover_holds_inside_is_free_again_after_up(second: Settings) -> None:
     assert lab_command(second, ["up", "--os", "al2023"], timeout=120).returncode == 0
-    os.kill(status.require(second).pid, signal.SIGKILL)
+    os.kill(status_file.require(second).pid, signal.SIGKILL)
     code = "import socket, time; s = socket.create_server(('10.0.0.1', 4566)); print(flush=True); time.sleep(300)"
     wait_for("free port", lambda: not port_open(second))
     holder = subprocess.Popen(
@@ -384,7 +384,7 @@ def test_a_port_that_a_leftover_holds_inside_is_free_again_after_up(second: Sett
 
 def port_open(settings: Settings) -> bool:
     try:
-        inside.connect(settings.netns_path, (names.GATEWAY, names.API_PORT), timeout=1).close()
+        namespaces.connect(settings.netns_path, (names.GATEWAY, names.API_PORT), timeout=1).close()
     except OSError:
         return False
     return True
@@ -395,4 +395,4 @@ def test_down_inside_the_lab_is_refused(lab: RunningLab) -> None:
     done = lab.command("run", sys.executable, "-m", "lab", "down")
     assert done.returncode == 1
     assert "inside the lab" in done.stderr
-    assert status.read(lab.settings) is not None
+    assert status_file.read(lab.settings) is not None

@@ -17,15 +17,16 @@ from pathlib import Path
 
 import pytest
 
-from lab import inside
-from lab.machine import Machine, MachineSpec
+from lab.daemon.web import FileServer
+from lab.machines.machine import Machine
+from lab.machines.spec import MachineSpec
+from lab.network import namespaces
 from lab.settings import GATEWAY, Settings
 from lab.standin.build import base_image
-from lab.web import FileServer
-from tests.host_modules import CALLS, HOST_SIDE
-
-from . import pythons
-from .conftest import ROOT, wait_for
+from tests.support import pythons
+from tests.support.host_modules import CALLS, HOST_SIDE
+from tests.support.running_lab import ROOT
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.lab
 RUN = Path(__file__).with_name("host_modules_run")
@@ -59,12 +60,30 @@ def artifact(folder: Path, version: str, status: int) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def runtime(folder: Path) -> str:
+    """A runtime as its makers pack it, with a hard link; returns its sha256."""
+    text, name = b'#!/bin/sh\nexec /usr/bin/python3 "$@"\n', "python-x"
+    file = folder / "runtime.tar.xz"
+    with tarfile.open(file, "w:xz") as archive:
+        member = tarfile.TarInfo(f"{name}/bin/run-3")
+        member.size, member.mode = len(text), 0o755
+        archive.addfile(member, io.BytesIO(text))
+        link = tarfile.TarInfo(f"{name}/bin/run")
+        link.type, link.linkname, link.mode = tarfile.LNKTYPE, member.name, 0o755
+        archive.addfile(link)
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 @pytest.fixture(scope="module")
 def artifacts(bare: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Serves a release that gets ready and one that does not; their checksums by version."""
+    """Serves a release that gets ready and one that does not; their checksums by version, and that of a runtime."""
     folder = tmp_path_factory.mktemp("artifacts")
-    checksums = {"1.0.0": artifact(folder, "1.0.0", 200), "1.1.0": artifact(folder, "1.1.0", 503)}
-    server = inside.call(bare.netns_path, lambda: FileServer(folder, GATEWAY, PORT))
+    checksums = {
+        "1.0.0": artifact(folder, "1.0.0", 200),
+        "1.1.0": artifact(folder, "1.1.0", 503),
+        "runtime": runtime(folder),
+    }
+    server = namespaces.call(bare.netns_path, lambda: FileServer(folder, GATEWAY, PORT))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield checksums
     server.shutdown()
@@ -167,5 +186,5 @@ def test_the_module_runs_under_the_hosts_python(outcomes: dict[str, dict[str, st
 
 def test_the_interpreter_is_the_one_that_it_says(hosts: dict[str, Machine]) -> None:
     for version, machine in hosts.items():
-        said = machine.exec([pythons.PYTHONS[version].interpreter, "-V"], timeout=20)
-        assert f"Python {version}." in said.stdout + said.stderr
+        shown = machine.exec([pythons.PYTHONS[version].interpreter, "-V"], timeout=20)
+        assert f"Python {version}." in shown.stdout + shown.stderr

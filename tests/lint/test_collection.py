@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.lint.tree import ROOT, output, roles, run
+from tests.support.tree import ROOT, output, roles, run
 
 PLUGIN_KINDS = ("action", "callback", "filter", "inventory", "lookup", "modules", "test")
 NOT_SHIPPED = (

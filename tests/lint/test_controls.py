@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.host import RELEASES
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils._hardening.register import Control, load
 
-from plugins.module_utils.hardening.host import RELEASES
-from plugins.plugin_utils.hardening.register import Control, load
-from tests.lint.tree import output, run
-from tests.unit.hardening.test_every_simulated_control import CASES
+from tests.support.hardening.cases import CASES
+from tests.support.tree import output, run
 
 ROOT = Path(__file__).parents[2]
 REGISTER = load([ROOT / "controls"])
@@ -26,7 +26,7 @@ def test_the_rendered_register_is_up_to_date() -> None:
 def test_the_control_is_broken_on_a_machine_of_each_release_or_tested_by_hand(
     control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """molecule/hardening breaks it, and sees that it is found, set right and left alone."""
+    """molecule/hardening breaks it, and sees that it is found, remediated and left alone."""
     monkeypatch.syspath_prepend(ROOT / "molecule/hardening/tests")
     recipe = importlib.import_module("breaks").recipe
     by_hand = {case.id for case in CASES}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host_modules import CALLS, CONTROL_SIDE, HOST_SIDE, MODULES, ROOT
+from tests.support.host_modules import CALLS, CONTROL_SIDE, HOST_SIDE, MODULES, ROOT
 
 
 def test_every_module_that_runs_on_hosts_is_called_there() -> None:
     called = {path.stem for path in CALLS.glob("*.yml")}
     missing = sorted(set(HOST_SIDE) - called)
-    assert missing == [], "write tests/lab/host_modules/<module>.yml, or list the module in tests/host_modules.py"
+    assert missing == [], (
+        "write tests/lab/host_modules/<module>.yml, or list the module in tests/support/host_modules.py"
+    )
     assert sorted(called - set(HOST_SIDE)) == [], "these files call no module that runs on hosts"
 
 
@@ -28,3 +30,21 @@ def test_its_calls_are_checked_and_made_twice(name: str) -> None:
     assert text.count(f"ecommerce.fleet.{name}:") >= 2
     assert "check_mode: true" in text
     assert "ansible.builtin.assert:" in text
+
+
+HOST_PACKAGES = ("_host", "_hardening", "_admin_access", "_app", "_agents", "_proxysql")
+
+
+def test_what_runs_on_hosts_is_ascii_as_python_2_reads_it() -> None:
+    """Or says its encoding: Python 2.7 takes no other character, not even in a comment."""
+    files = [ROOT / f"plugins/modules/{name}.py" for name in HOST_SIDE]
+    for package in HOST_PACKAGES:
+        files += sorted((ROOT / "plugins/module_utils" / package).rglob("*.py"))
+    assert len(files) > 40
+    texts = {file: file.read_bytes() for file in files}
+    wrong = [
+        f"{file.relative_to(ROOT)}"
+        for file, text in texts.items()
+        if not text.isascii() and b"coding: utf-8" not in text[:300]
+    ]
+    assert wrong == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.lint.tree import ROOT, roles
+from tests.support.tree import ROOT, roles
 
 MAX_MAIN_LINES = 40
 ABSENT = object()
@@ -17,6 +17,12 @@ ABSENT = object()
 def load(role: str, path: str) -> dict[str, Any]:
     file = ROOT / "roles" / role / path
     return (yaml.safe_load(file.read_text()) or {}) if file.exists() else {}
+
+
+def internals(role: str) -> set[str]:
+    """Names of the variables that the role keeps to itself or exports."""
+    files = sorted((ROOT / "roles" / role / "vars").rglob("*.yml"))
+    return {name for file in files for name in yaml.safe_load(file.read_text())}
 
 
 def options(role: str) -> dict[str, Any]:
@@ -48,9 +54,7 @@ def test_the_argument_specs_say_the_same_default_as_the_defaults(role: str) -> N
 @pytest.mark.parametrize("role", roles())
 def test_a_roles_variables_carry_its_name(role: str) -> None:
     names = {*load(role, "defaults/main.yml"), *options(role)}
-    internal = {
-        name for file in (ROOT / "roles" / role / "vars").glob("*.yml") for name in load(role, f"vars/{file.name}")
-    }
+    internal = internals(role)
     assert {name for name in names if not name.startswith(f"{role}_")} == set()
     assert {name for name in internal if not name.startswith((f"{role}_", f"__{role}_"))} == set()
 
@@ -65,10 +69,7 @@ def test_the_main_task_file_is_a_table_of_contents(role: str) -> None:
 def test_the_readme_names_only_variables_that_exist(role: str) -> None:
     readme = ROOT / "roles" / role / "README.md"
     assert readme.exists(), f"roles/{role} has no README.md"
-    exported = {
-        name for file in (ROOT / "roles" / role / "vars").glob("*.yml") for name in load(role, f"vars/{file.name}")
-    }
-    known = {*load(role, "defaults/main.yml"), *options(role), *exported}
+    known = {*load(role, "defaults/main.yml"), *options(role), *internals(role)}
     named = set(re.findall(rf"(?<![\w./-]){role}_[a-z0-9_]+(?![\w(-])", readme.read_text()))
     assert {name for name in named if name not in known} == set()
 
@@ -95,3 +96,9 @@ def test_no_role_names_another(role: str) -> None:
         ]
         found += re.findall(r"(?:include|import)_role", text)
     assert found == []
+
+
+@pytest.mark.parametrize("role", roles())
+def test_every_role_begins_with_the_same_check(role: str) -> None:
+    first = yaml.safe_load((ROOT / "roles" / role / "tasks/main.yml").read_text())[0]
+    assert "ecommerce.fleet.role_begin" in first

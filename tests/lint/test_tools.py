@@ -6,13 +6,12 @@ import shutil
 
 import pytest
 
-from tests.lint.tree import environment, output, run, shell_scripts
+from tests.support.tree import environment, output, run, shell_scripts
 
-PYTHON = ("lab", "demo", "plugins", "tests")
 TOOLS = {
     "ruff check": ["ruff", "check", "--quiet", "--output-format", "concise", "."],
     "ruff format": ["ruff", "format", "--check", "--quiet", "."],
-    "mypy": ["mypy", *PYTHON],
+    "mypy": ["mypy"],
     "yamllint": ["yamllint", "--strict", "--format", "parsable", "."],
     "ansible-lint": ["ansible-lint", "--offline", "--nocolor", "-q", "--format", "pep8"],
     "antsibull-changelog": ["antsibull-changelog", "lint"],

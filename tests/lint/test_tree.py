@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.lint.tree import ROOT, files, run, texts
+from tests.support.tree import ROOT, files, run, texts
 
 MAX_LINES = 400
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
@@ -97,3 +98,19 @@ def test_no_file_has_a_conflict_or_trailing_spaces() -> None:
     wrong = re.compile(r"^(<{7} |>{7} |={7}$)|[ \t]+$", re.MULTILINE)
     kinds = {".py", ".yml", ".yaml", ".md", ".toml", ".cfg", ".sh", ".j2", ".hcl"}
     assert [str(path) for path, text in texts() if path.suffix in kinds and wrong.search(text)] == []
+
+
+def test_tests_import_helpers_from_tests_support_and_nothing_from_each_other() -> None:
+    """Absolute imports of `tests.support`, so that any test module can move, and runs alone."""
+    allowed = ("tests.support", "tests.benchmarks")
+    wrong = []
+    for path, text in texts():
+        if path.suffix != ".py" or path.parts[0] not in ("tests", "molecule"):
+            continue
+        for node in ast.walk(ast.parse(text)):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            relative = isinstance(node, ast.ImportFrom) and node.level > 0
+            if relative or any(n.split(".")[0] in ("tests", "conftest") and not n.startswith(allowed) for n in names):
+                wrong.append(f"{path}:{node.lineno}")  # type: ignore[attr-defined]
+    assert wrong == []

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.labs import environment as own_environment
+from tests.support.labs import own_name
+
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
 LAB = [sys.executable, "-m", "lab"]
-LAB_NAME = "molecule"
 SCENARIO_SECONDS = 900
 
 pytestmark = [pytest.mark.molecule, pytest.mark.lab]
@@ -24,7 +26,7 @@ def environment() -> dict[str, str]:
     """Ansible's output as it is, without a frame or colours."""
     plain = {"MOLECULE_COMMAND_BORDERS": "0", "NO_COLOR": "1", "COLUMNS": "140", "PYTHONDONTWRITEBYTECODE": "1"}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**os.environ, **plain, "LAB_NAME": LAB_NAME, "PATH": path}
+    return own_environment(own_name("mol"), **plain, PATH=path)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,9 @@ def test_every_role_has_a_scenario() -> None:
 def test_the_role_behaves(scenario: str, environment: dict[str, str]) -> None:
     done = subprocess.run(
         [*LAB, "run", "molecule", "test", "-s", scenario],
-        env=environment, cwd=ROOT, text=True, capture_output=True, timeout=SCENARIO_SECONDS, check=False,
+        env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        timeout=SCENARIO_SECONDS, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, f"molecule test -s {scenario} failed:\n{done.stdout[-12000:]}\n{done.stderr[-4000:]}"
+    # The last lines say only which step failed. What failed in it comes last, for logs of which only the end is kept.
+    failed = "\n".join(line for line in done.stdout.splitlines() if line.startswith(("fatal:", "FAILED ", "E   ")))
+    assert done.returncode == 0, f"molecule test -s {scenario} failed:\n{done.stdout[-12000:]}\n{failed[-4000:]}"

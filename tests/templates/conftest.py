@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,17 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-try:
-    from ansible.template import trust_as_template
-except ImportError:  # ansible-core 2.16 has no such distinction
-
-    def trust_as_template(value: str) -> str:
-        return value
-
+from tests.support.browser import Browser, browser
+from tests.support.templating import TRUSTED, trust_as_template
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 Render = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as made:
+        yield made
 
 
 @pytest.fixture
@@ -30,13 +31,12 @@ def render() -> Render:
         loader = DataLoader()
         loader.set_basedir(str(ROLES / role))
         known: dict[str, Any] = {}
-        for name in ("defaults/main.yml", "vars/main.yml", f"vars/amazon-{release}.yml"):
-            if (ROLES / role / name).exists():
-                known.update(loader.load_from_file(str(ROLES / role / name)) or {})
+        for file in (ROLES / role / "defaults/main.yml", *sorted((ROLES / role / "vars").rglob("*.yml"))):
+            known.update(loader.load_from_file(str(file), **TRUSTED) or {})
         known.update(variables)
         known["ansible_search_path"] = [str(ROLES / role)]
         known["inventory_hostname"] = "web-1"
-        known.setdefault("ansible_facts", {})
+        known["ansible_facts"] = {"distribution_version": release, **known.get("ansible_facts", {})}
         text = trust_as_template("{{ lookup('ansible.builtin.template', '" + template + "') }}")
         result = Templar(loader=loader, variables=known).template(text)
         assert isinstance(result, str)

@@ -63,9 +63,11 @@ def test_snippets_go_where_they_belong(render: Render) -> None:
     assert text.index("map $uri $one") < text.index("listen 80") < text.index("location /own")
 
 
-@pytest.mark.parametrize(("version", "directives"), [("1.22.1", [False, False]), ("1.28.0", [True, True])])
+@pytest.mark.parametrize(
+    ("version", "directives"), [("1:1.22.1-1.amzn2", [False, False]), ("1.28.0-1.amzn2023.0.2", [True, True])]
+)
 def test_directives_of_newer_versions_are_used_only_there(render: Render, version: str, directives: list[bool]) -> None:
-    facts = {"packages": {"nginx": [{"version": version}]}}
+    facts = {"package_versions": {"nginx": [version]}}
     text = render(
         "nginx", TEMPLATE, nginx_upstreams=APP, nginx_tls_port=443, nginx_tls_self_signed=True, ansible_facts=facts
     )

@@ -17,10 +17,10 @@ Find = Callable[..., list[str]]
 
 @pytest.fixture
 def find() -> Find:
-    """The findings for the role's defaults with some values changed."""
+    """The violations of the role's defaults with some values changed."""
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
     values = {name.removeprefix("nginx_"): value for name, value in defaults.items()}
-    return lambda **changed: nginx_rules.findings({**values, **changed})
+    return lambda **changed: nginx_rules.violations({**values, **changed})
 
 
 def test_the_defaults_are_allowed(find: Find) -> None:
@@ -93,6 +93,10 @@ def test_what_people_need_is_allowed(find: Find, values: dict[str, Any]) -> None
         ({"tls_self_signed": True}, "nginx_tls_port is 0"),
         ({"port": 8081}, "Port 8081 is used twice"),
         ({"port": 3000, "upstreams": [APP]}, "Port 3000 is used twice"),
+        (
+            {"shutdown_seconds": 29},
+            "nginx_shutdown_seconds is 29, but a request may take nginx_upstream_read_seconds, 30, and more",
+        ),
         ({"https_redirect": True}, "nginx_https_redirect is true, but nothing here could ever be HTTPS"),
     ],
 )

@@ -20,20 +20,32 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._app.runtimes import Runtimes
 
 SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop"
 RUNNERS = {"nodejs": ["node", "server.js"], "python": [sys.executable, "server.py"]}
 
 
-def load_build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("shop_build", SHOP / "build.py")
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"shop_{name}", SHOP / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-build = load_build()
+build, node_runtime = load("build"), load("node_runtime")
+
+
+def test_the_runtime_that_is_packed_is_one_that_the_module_takes_and_that_runs(tmp_path: Path) -> None:
+    """Node.js itself, as the demo publishes it for Amazon Linux 2."""
+    path, digest = node_runtime.build(tmp_path)
+    assert path.with_name(f"{path.name}.sha256").read_text() == f"{digest}  {path.name}\n"
+    runtimes = Runtimes(str(tmp_path / "app"))
+    with path.open("rb") as stream:
+        runtimes.add(digest, stream, str(path), ["bin/node", "--version"])
+    said = subprocess.check_output([f"{runtimes.path(digest)}/bin/node", "--version"], text=True).strip()
+    assert path.name.startswith(f"node-{said}-linux-")
 
 
 def test_a_release_is_the_same_bytes_every_time(tmp_path: Path) -> None:

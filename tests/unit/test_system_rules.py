@@ -11,14 +11,12 @@ from ansible_collections.ecommerce.fleet.plugins.plugin_utils import system_rule
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/system"
 DEFAULTS: dict[str, Any] = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-VALUES = {
-    name: DEFAULTS[f"system_{name}"] for name in yaml.safe_load((ROLE / "vars/main.yml").read_text())["__system_values"]
-}
+VALUES = {name.removeprefix("system_"): value for name, value in DEFAULTS.items()} | {"os_release": "2023"}
 LOCK = {"name": "nginx", "version": "1:1.24.0-1.amzn2023"}
 
 
 def test_the_defaults_are_allowed() -> None:
-    assert system_rules.findings(VALUES) == []
+    assert system_rules.violations(VALUES) == []
 
 
 def test_every_number_has_a_range() -> None:
@@ -29,9 +27,9 @@ def test_every_number_has_a_range() -> None:
 @pytest.mark.parametrize("name", system_rules.RANGES)
 def test_a_number_out_of_its_range_is_named_with_what_is_allowed(name: str) -> None:
     least, most, unit = system_rules.RANGES[name]
-    assert system_rules.findings(VALUES | {name: least}) == system_rules.findings(VALUES | {name: most}) == []
+    assert system_rules.violations(VALUES | {name: least}) == system_rules.violations(VALUES | {name: most}) == []
     for value in (least - 1, most + 1):
-        found = system_rules.findings(VALUES | {name: value})
+        found = system_rules.violations(VALUES | {name: value})
         assert found == [f"system_{name} is {value}; allowed are {least} to {most} {unit}."]
 
 
@@ -47,6 +45,13 @@ def test_a_number_out_of_its_range_is_named_with_what_is_allowed(name: str) -> N
         ("swap_path", "/a/../b", "absolute path"),
         ("kernel_settings", [{"name": "somaxconn", "value": "1", "reason": "x"}], "sysctl -a"),
         ("kernel_settings", [{"name": "net.core.somaxconn", "value": "1\n2", "reason": "x"}], "one line"),
+        ("kernel_settings_extra", [{"name": "somaxconn", "value": "1", "reason": "x"}], "sysctl -a"),
+        (
+            "kernel_settings_extra",
+            [{"name": "a.b", "value": "1", "reason": "x", "module": "a b"}],
+            "name of a kernel module",
+        ),
+        ("releasever", "latest", "2023.6.20250128"),
         ("package_locks", [LOCK | {"version": "1.24.0"}], "[epoch:]version-release"),
         ("package_locks", [LOCK | {"version": "1.24.0-*"}], "[epoch:]version-release"),
         ("package_locks", [LOCK | {"name": "ngi nx"}], "the name of a package"),
@@ -54,18 +59,25 @@ def test_a_number_out_of_its_range_is_named_with_what_is_allowed(name: str) -> N
     ],
 )
 def test_a_value_of_the_wrong_form_is_named_with_what_is_allowed(name: str, value: Any, said: str) -> None:
-    (found,) = system_rules.findings(VALUES | {name: value})
+    (found,) = system_rules.violations(VALUES | {name: value})
     assert found.startswith(f"system_{name} ")
     assert said in found
 
 
+def test_only_amazon_linux_2023_has_releases_to_choose_from() -> None:
+    chosen = VALUES | {"releasever": "2023.6.20250128"}
+    assert system_rules.violations(chosen) == []
+    (found,) = system_rules.violations(chosen | {"os_release": "2"})
+    assert "on Amazon Linux 2 it must be empty" in found
+
+
 def test_a_lock_that_the_host_does_not_follow_is_told() -> None:
-    has = {"nginx": [{"version": "1.26.0", "release": "2.amzn2023", "epoch": 1}]}
+    has = {"nginx": ["1:1.26.0-2.amzn2023"]}
     (told,) = system_rules.unmet_locks([LOCK], has)
     assert "locked at 1:1.24.0-1.amzn2023, but 1:1.26.0-2.amzn2023 is installed" in told
-    met = {"nginx": [{"version": "1.24.0", "release": "1.amzn2023", "epoch": 1}]}
+    met = {"nginx": ["1:1.24.0-1.amzn2023"]}
     assert system_rules.unmet_locks([LOCK], met) == system_rules.unmet_locks([LOCK], {}) == []
-    no_epoch = {"nginx": [{"version": "1.24.0", "release": "1.amzn2023", "epoch": None}]}
+    no_epoch = {"nginx": ["1.24.0-1.amzn2023"]}
     assert system_rules.unmet_locks([LOCK | {"version": "1.24.0-1.amzn2023"}], no_epoch) == []
 
 

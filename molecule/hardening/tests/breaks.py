@@ -1,7 +1,7 @@
 """How each control is broken on a machine: derived from its type and state, or by its own recipe (``test`` in the register).
 
 A recipe is a shell script run by root on the machine; with ``outside`` in the register it runs here, with the machine's INSTANCE_ID. What
-enforcing can't set right, because a person or another system has to, has a ``repair`` too.
+enforcing can't remediate, because a person or another system has to, has a ``repair`` too.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from plugins.module_utils.hardening.resources.mounts import unit_name
-from plugins.plugin_utils.hardening.register import Control
-from tests.unit.hardening.simulated import contrary, listed
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.mounts import unit_name
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils._hardening.register import Control
+
+from tests.support.hardening.simulated import contrary, listed
 
 Recipe = Callable[[dict[str, Any]], str]
 
@@ -64,8 +65,8 @@ def _setting(state: dict[str, Any]) -> str:
 
 
 def _lines(state: dict[str, Any]) -> str:
-    scripts = [f"sed -i -E '\\#{item['pattern']}#d' {state['path']}" for item in state["present"]]
-    return "; ".join(scripts)
+    scripts = [f"sed -i -E '\\#{item['pattern']}#d' $f" for item in state["present"]]
+    return f"for f in {' '.join(listed(state['path']))}; do [ ! -e $f ] || {{ {'; '.join(scripts)}; }}; done"
 
 
 def _sysctl(state: dict[str, Any]) -> str:
@@ -100,7 +101,7 @@ def _sudo_default(state: dict[str, Any]) -> str:
 
 
 def _sudo_rule(state: dict[str, Any]) -> str:
-    return f"echo 'Defaults {state['absent']}' >/etc/sudoers.d/10_broken; chmod 0440 /etc/sudoers.d/10_broken"
+    return f"echo 'Defaults {state['option']}' >/etc/sudoers.d/10_broken; chmod 0440 /etc/sudoers.d/10_broken"
 
 
 def _pam(state: dict[str, Any]) -> str:

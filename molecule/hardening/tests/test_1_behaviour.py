@@ -10,9 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils._hardening.register import load
 from fleet import EPHEMERAL, HOSTS, address, fresh_login, machine
-
-from plugins.plugin_utils.hardening.register import load
 
 REGISTER = Path(__file__).parents[3] / "controls"
 
@@ -67,9 +66,9 @@ def test_the_kernel_does_not_route_and_takes_no_redirects(host):
 
 
 def test_modprobe_would_refuse_the_modules(host):
-    wanted = {c.state["name"].replace("-", "_") for c in load([REGISTER]) if c.type == "kernel_module"}
+    desired = {c.state["name"].replace("-", "_") for c in load([REGISTER]) if c.type == "kernel_module"}
     shown = host.check_output("modprobe --showconfig | grep '^install .* /bin/false'").splitlines()
-    assert wanted <= {line.split()[1] for line in shown}
+    assert desired <= {line.split()[1] for line in shown}
 
 
 @names
@@ -101,7 +100,7 @@ def test_nobody_may_use_su_but_a_member_of_its_empty_group(host):
 
 
 @names
-def test_an_account_that_appears_later_is_no_way_in(name):
+def test_an_account_that_appears_later_has_no_access(name):
     host = machine(name)
     host.check_output(
         "useradd -m -s /bin/bash later && cp -r /home/ec2-user/.ssh /home/later/ && chown -R later: /home/later"
@@ -155,7 +154,7 @@ def test_the_report_is_there_in_every_form(name):
     ):
         assert path.stat().st_size > 100
     report = json.loads((EPHEMERAL / "reports" / f"{name}.json").read_text())
-    assert report["summary"].get("fail", 0) == 0
+    assert not report["summary"].keys() & {"fail", "error"}
     assert len(report["controls"]) >= 390
     if target := os.environ.get("HARDENING_REPORT_COPY"):
         Path(target).write_text((EPHEMERAL / "reports" / "fleet.html").read_text())

@@ -1,4 +1,4 @@
-"""Every way to lock oneself out that the engine has: it is tried for real, seen to be undone, and the way in still works.
+"""Every way to lock oneself out that the engine has: it is tried for real, seen to be undone, and the access path still works.
 
 Of PAM, the stacks that a login by key goes through: it asks no password, and so no auth stack.
 """
@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.registry import TYPES
 from fleet import HOSTS, fresh_login, harden, machine
-
-from plugins.module_utils.hardening.registry import TYPES
 
 SESSION, KEY, SUDO = "SSH session of ec2-user", "key of ec2-user", "sudo of ec2-user"
 REFUSED = "refused: "
@@ -25,7 +24,7 @@ LOCKOUTS = {
     "lockout-by-list-of-users": ("sshd", {"option": "AllowUsers", "value": "nobody", "silent": True}, SESSION),
     "lockout-by-other-key-file": ("sshd", {"option": "AuthorizedKeysFile", "value": "/etc/ssh/keys/%u"}, KEY),
     # sudo
-    "lockout-by-sudo-rule": ("sudo_rule", {"absent": "^ec2-user ALL"}, SUDO),
+    "lockout-by-sudo-rule": ("sudo_rule", {"tag": "NOPASSWD"}, SUDO),
     "lockout-by-sudo-terminal": ("sudo_default", {"option": "requiretty", "value": True}, SUDO),
     # PAM
     "lockout-by-pam-account": ("pam", {**DENIED, "type": "account"}, SESSION),

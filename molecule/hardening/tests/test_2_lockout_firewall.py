@@ -6,11 +6,11 @@ import pytest
 from fleet import HOSTS, fresh_login, harden, machine, on_machines
 
 LOADED = "nft list table inet fleet_hardening 2>/dev/null | grep -q dport"
-UNBLOCK = f"until {LOADED}; do sleep 0.2; done; while {LOADED}; do sleep 0.2; done; nft delete table ip h"
+UNBLOCK = f"until {LOADED}; do sleep 0.2; done; while {LOADED}; do sleep 0.2; done"
 BLOCK = (
     "nft delete table inet fleet_hardening; nft add table ip h; nft add chain ip h c '{ type filter hook input priority 10; }'; "
     "nft add rule ip h c iif != lo tcp dport 22 ct state new drop; "
-    f"systemd-run -p RuntimeMaxSec=150 -p 'ExecStopPost=-/usr/sbin/nft delete table ip h' sh -c '{UNBLOCK}'"
+    f"systemd-run sh -c 'timeout 150 sh -c \"{UNBLOCK}\"; nft delete table ip h'"
 )
 """From now on the connection that Ansible has open is the only one; others get in once the filter was loaded and is gone again."""
 

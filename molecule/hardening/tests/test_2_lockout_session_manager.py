@@ -1,4 +1,4 @@
-"""Session Manager as the only way in: while its agent runs, sshd may be changed; where nothing is left, nothing is."""
+"""Session Manager as the only access path: while its agent runs, sshd may be changed; where nothing is left, nothing is."""
 
 from __future__ import annotations
 

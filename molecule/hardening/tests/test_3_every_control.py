@@ -1,4 +1,4 @@
-"""Every control of the register: broken on the machine, found by the audit, set right, and left alone by the second run."""
+"""Every control of the register: broken on the machine, found by the audit, remediated, and left alone by the second run."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.engine import OPEN
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils._hardening.register import Control, load
 from breaks import MEMORY, recipe, repair
 from fleet import EPHEMERAL, HOSTS, harden, instance_id, on_machines
 
-from plugins.plugin_utils.hardening.register import Control, load
-from tests.unit.hardening.test_every_simulated_control import CASES
+from tests.support.hardening.cases import CASES
 
 REGISTER = load([Path(__file__).parents[3] / "controls"])
 SIMULATED = {case.id for case in CASES}
 ON_THE_DISK = {"partition": "not_applied_here"}
 """What the audit says of a control that no running host can hold where the image did not bring it."""
+NEEDED = ["at", "libuser", "postfix"]
+"""Packages that controls are about and the lab's repository does not have; their configuration is written by prepare.yml."""
 HOLDS = {"pass", "changed", "not_applied_here"}
 UNIT_OF_TMP = r"[Unit]\nBefore=local-fs.target\n[Mount]\nWhat=tmpfs\nWhere=/tmp\nType=tmpfs\nOptions=mode=1777,nosuid,nodev,noexec\n"
 
@@ -27,7 +30,7 @@ UNIT_OF_TMP = r"[Unit]\nBefore=local-fs.target\n[Mount]\nWhat=tmpfs\nWhere=/tmp\
 def empty_packages(folder: Path) -> Path:
     """Empty RPM packages with the names that must be absent."""
     names = [name for c in REGISTER if c.type == "package" and not is_package(c) for name in _names(c.state["name"])]
-    names.append("at")  # two controls are about it, and the repository does not have it
+    names += NEEDED
     head = "Name: {0}\nVersion: 1\nRelease: 1\nSummary: test\nLicense: MIT\nBuildArch: noarch\n%description\ntest\n%files\n"
     for name in names:
         spec = folder / f"{name}.spec"
@@ -59,13 +62,13 @@ def mount_script() -> str:
             options.setdefault(control.state["path"], set()).update(_names(control.state["options"]))
     lines = ["set -e", "cp -p /etc/fstab /root/fstab-before"]
     for path in sorted(options):
-        wanted = ",".join(sorted(options[path]))
+        desired = ",".join(sorted(options[path]))
         if path in MEMORY:
-            fstab = f"tmpfs {path} tmpfs defaults,{wanted} 0 0"
+            fstab = f"tmpfs {path} tmpfs defaults,{desired} 0 0"
         else:
-            fstab = f"{path} {path} none bind,{wanted} 0 0"
+            fstab = f"{path} {path} none bind,{desired} 0 0"
             lines.append(f"mount --bind {path} {path}; mount --make-private {path}")
-        lines.append(f"mount -o remount,bind,{wanted} {path}")
+        lines.append(f"mount -o remount,bind,{desired} {path}")
         lines.append(f"echo '{fstab}' >>/etc/fstab")
     by_unit = f"sed -i '/ \\/tmp /d' /etc/fstab; printf '{UNIT_OF_TMP}' >/usr/lib/systemd/system/tmp.mount"
     lines.append(f"if grep -q 2023 /etc/system-release; then {by_unit}; fi; systemctl daemon-reload")
@@ -138,7 +141,8 @@ def story(tmp_path_factory):
     archive = empty_packages(tmp_path_factory.mktemp("rpm"))
     on_machines("all", "file", "path=/root/broken state=directory mode=0700")
     on_machines("all", "unarchive", f"src={archive} dest=/root/broken/")
-    on_machines("all", "command", "rpm -U --force --nodeps --nosignature /root/broken/at-1-1.noarch.rpm")
+    needed = " ".join(f"/root/broken/{name}-1-1.noarch.rpm" for name in NEEDED)
+    on_machines("all", "command", f"rpm -U --force --nodeps --nosignature {needed}")
     on_machines("all", "script", str(written("mount", mount_script())))
     _done, before = harden("--check")
     try:
@@ -166,7 +170,7 @@ def story(tmp_path_factory):
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_every_control_is_seen_in_full_on_this_release_or_on_a_machine_of_files(story, name):
-    """Broken here and set right here; else, where this machine can't show it, among the simulated ones."""
+    """Broken here and remediated here; else, where this machine can't show it, among the simulated ones."""
     not_here = {
         c.id
         for c in REGISTER
@@ -181,11 +185,10 @@ def test_every_control_is_seen_in_full_on_this_release_or_on_a_machine_of_files(
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_what_is_tested_by_hand_can_not_be_tested_here(story, name):
-    assert {
-        c.id: story["before"][name][c.id]["status"]
-        for c in REGISTER
-        if "by_hand" in c.test and story["before"][name][c.id]["status"] != "not_applicable"
-    } == {}
+    # SELinux's mode is known here too; to see one that is wrong takes a kernel with SELinux.
+    by_hand = [c.id for c in REGISTER if "by_hand" in c.test and c.type != "selinux_mode"]
+    statuses = {one: story["before"][name][one]["status"] for one in by_hand}
+    assert {one: status for one, status in statuses.items() if status != "not_applicable"} == {}
 
 
 @pytest.mark.parametrize("name", HOSTS)
@@ -195,7 +198,7 @@ def test_the_audit_finds_every_broken_control(story, name):
         for c in REGISTER
         if recipe(c, name)
         and story["before"][name][c.id]["status"] != "not_applicable"
-        and story["broken"][name][c.id]["status"] not in ("fail", ON_THE_DISK.get(c.type))
+        and story["broken"][name][c.id]["status"] not in (*OPEN, ON_THE_DISK.get(c.type))
     }
     assert missed == {}
 
@@ -206,11 +209,11 @@ def test_the_audit_fails_and_tells_which_control_drifted_where_and_since_when(st
         since = story["broken"][name]["ssh-no-root-login"]["since"]
         assert f"ssh-no-root-login, since {since} (was pass on " in story["audit"].stdout
         assert since > story["before"][name]["ssh-no-root-login"]["since"]
-        assert f"of the controls do not hold on {name}" in story["audit"].stdout
+        assert f"Non-compliant controls on {name}: " in story["audit"].stdout
 
 
 @pytest.mark.parametrize("name", HOSTS)
-def test_enforcing_sets_every_control_right(story, name):
+def test_enforcing_remediates_every_control(story, name):
     wrong = {
         k: (v["status"], v["reason"])
         for k, v in story["enforced"][name].items()
@@ -228,7 +231,7 @@ def test_the_second_run_changes_nothing(story, name):
 @pytest.mark.parametrize("name", HOSTS)
 def test_nothing_is_worse_than_before(story, name):
     before = story["before"][name]
-    assert [k for k, v in story["second"][name].items() if v["status"] == "fail"] == []
+    assert [k for k, v in story["second"][name].items() if v["status"] in OPEN] == []
     gone = [
         k
         for k, v in story["second"][name].items()

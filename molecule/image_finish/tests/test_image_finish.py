@@ -18,6 +18,7 @@ MANIFEST = "/etc/fleet/image-manifest.json"
         "/etc/ssh/ssh_host_*",
         "/root/.*_history /home/*/.*_history",
         "/root/.ssh/authorized_keys* /home/*/.ssh/authorized_keys*",
+        "/srv/deploy/.ssh/authorized_keys /srv/deploy/.bash_history /etc/ssh/keys/deploy",
         "/home/*/.viminfo /tmp/build.log /tmp/.hidden /var/tmp/download",
         "/var/log/*-2026* /var/log/*.1",
         "/var/lib/cloud/*",

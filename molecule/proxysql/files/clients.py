@@ -1,6 +1,6 @@
-"""Clients of the user `shop`, all at once: each connects, asks one query and waits for its answer. Prints what came of it as JSON.
+"""Clients of one user (`shop`), all at once: each connects, asks one query and waits for its answer. Prints what came of it as JSON.
 
-python3 clients.py PORT COUNT STATEMENT
+python3 clients.py PORT COUNT STATEMENT [USER]
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from proxysql_standin import protocol
 CREDENTIALS = Path("/etc/fleet/secrets/proxysql.json")
 
 
-def ask(port: int, password: str, statement: str) -> str:
+def ask(port: int, user: str, password: str, statement: str) -> str:
     """The first field of the first row. Raises MySQLError, OSError."""
     with socket.create_connection(("127.0.0.1", port), 30) as sock:
-        wire = protocol.log_in(sock, "shop", password)
+        wire = protocol.log_in(sock, user, password)
         wire.sequence = 0
         wire.write(bytes([protocol.QUERY]) + statement.encode())
         first = wire.read()
@@ -35,13 +35,15 @@ def ask(port: int, password: str, statement: str) -> str:
 
 def main() -> None:
     port, count, statement = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    password = json.loads(CREDENTIALS.read_text())["users"]["shop"]
+    user = sys.argv[4] if len(sys.argv) > 4 else "shop"
+    secrets = json.loads(CREDENTIALS.read_text())
+    password = secrets["admin"] if user == "admin" else secrets["users"][user]
     answers: list[str] = []
     failed: list[str] = []
 
     def work() -> None:
         try:
-            answers.append(ask(port, password, statement))
+            answers.append(ask(port, user, password, statement))
         except (protocol.MySQLError, OSError) as error:
             failed.append(str(error))
 

@@ -3,8 +3,8 @@
     python3 database.py PORT LIMIT CREDENTIALS [CERTIFICATE KEY]
 
 CREDENTIALS is the role's file of passwords: none is on a command line, so that the tests can look for those that are.
-`SELECT SLEEP(n)` takes its time, `SELECT @@peak` gives the most connections there ever were, anything else answers 1. The protocol
-is that of the stand-in for ProxySQL.
+`SELECT SLEEP(n)` and `DO SLEEP(n)` take their time, `SELECT @@peak` gives the most connections there ever were, anything else answers 1.
+The protocol is that of the stand-in for ProxySQL.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from proxysql_standin import protocol
 from proxysql_standin.protocol import Wire
 
-SLEEP = re.compile(r"SELECT SLEEP\(([\d.]+)\)", re.IGNORECASE)
+SLEEP = re.compile(r"(?:SELECT|DO) SLEEP\(([\d.]+)\)", re.IGNORECASE)
 
 
 def has_left(sock: socket.socket) -> bool:

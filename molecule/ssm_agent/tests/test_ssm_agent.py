@@ -14,12 +14,17 @@ def client():
 
 
 def identity(host):
-    return json.loads(host.check_output("ssm-cli get-instance-information"))
+    # A line about the agent's settings comes before it.
+    return json.loads(host.check_output("ssm-cli get-instance-information").splitlines()[-1])
 
 
 def test_the_agent_runs_and_will_after_a_reboot(host):
     agent = host.service("amazon-ssm-agent")
     assert agent.is_running and agent.is_enabled
+
+
+def test_its_command_line_says_that_it_has_settings_of_its_own(host):
+    assert host.check_output("ssm-cli get-diagnostics").startswith("Applying config override from ")
 
 
 def test_the_agent_knows_where_it_is(host):

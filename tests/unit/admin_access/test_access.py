@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._admin_access.access import GROUP, Access
+from ansible_collections.ecommerce.fleet.plugins.module_utils._admin_access.rules import Admin, Policy, closed
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host import guard
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.host import Host
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.processes import Completed
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.system import System
 
-from plugins.module_utils.admin_access.access import GROUP, Access
-from plugins.module_utils.admin_access.rules import Admin, Policy, closed
-from plugins.module_utils.hardening.host import Host
-from plugins.module_utils.hardening.system import Completed, System
+from tests.support.attributes import protected
 
 ROOT = "root:x:0:0::/root:/bin/bash\n"
 EC2_USER = "ec2-user:x:1000:1000::/home/ec2-user:/bin/bash\n"
@@ -44,7 +48,7 @@ def test_somebody_always_gets_in(tmp_path: Path) -> None:
     assert Rooted(tmp_path / "key", WITH_KEY).access().refusals() == []
     assert Rooted(tmp_path / "agent", {}, agent=True).access().refusals() == []
     assert Rooted(tmp_path / "admin", {}).access(admin).refusals() == []
-    assert "no way in would be left" in Rooted(tmp_path / "none", {}).access(closed("zoe")).refusals()[0]
+    assert "no access path would be left" in Rooted(tmp_path / "none", {}).access(closed("zoe")).refusals()[0]
 
 
 def test_an_account_of_the_system_is_nobodys(tmp_path: Path) -> None:
@@ -95,3 +99,36 @@ def test_a_closed_account_needs_nothing_more(tmp_path: Path) -> None:
     row = ROW.format(password="!!", maximum="", inactive="", expire="1")
     files = {"/etc/passwd": ROOT + ALICE.replace("/bin/bash", "/sbin/nologin"), "/etc/shadow": row}
     assert Rooted(tmp_path, files).access(closed("alice")).account_steps() == []
+
+
+@pytest.mark.parametrize("error", [HostError("it would have cut: SSH port 22"), OSError(28, "No space left on device")])
+def test_an_undo_that_fails_is_named_and_the_rest_is_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    access = Rooted(tmp_path, {**WITH_KEY, "/etc/motd": "old\n", "/etc/other": "old\n"}).access()
+
+    def change() -> None:
+        for path in ("/etc/motd", "/etc/other"):
+            access.system.write(path, "new\n")
+        raise error
+
+    def no_sshd(*_arguments: object) -> None:
+        raise HostError("systemctl restart sshd: failed")
+
+    monkeypatch.setattr(access, "_change", change)
+    monkeypatch.setattr(guard, "access_paths", lambda *_host: {})
+    with pytest.raises(HostError, match=r"\. Everything was restored$"):
+        access.apply()
+    monkeypatch.setattr(guard, "restore_sshd", no_sshd)
+    restore = access.system.restore
+
+    def while_protected(mark: int) -> list[str]:
+        with protected(tmp_path / "etc/motd"):
+            return restore(mark)
+
+    monkeypatch.setattr(access.system, "restore", while_protected)
+    with pytest.raises(HostError) as raised:
+        access.apply()
+    assert "Not everything could be restored: /etc/motd is not as it was: " in str(raised.value)
+    assert "systemctl restart sshd: failed" in str(raised.value)
+    assert (tmp_path / "etc/other").read_text() == "old\n"

@@ -7,8 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
-
-from plugins.module_utils.admin_access import exposure
+from ansible_collections.ecommerce.fleet.plugins.module_utils._admin_access import exposure
 
 KEY, SECRET = "AKIA" + "Z7QW3RT5YU2IOP4A", "w" * 39 + "/"
 
@@ -50,7 +49,7 @@ def test_the_usual_files_of_homes_and_all_of_etc_are_searched(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("tokens_required", "hops", "said"),
+    ("tokens_required", "hops", "parts"),
     [
         (True, 1, []),
         (False, 1, ["IMDSv1"]),
@@ -60,11 +59,11 @@ def test_the_usual_files_of_homes_and_all_of_etc_are_searched(tmp_path: Path) ->
     ],
 )
 def test_metadata_is_open_too_wide_where_version_1_or_more_hops_are_allowed(
-    tokens_required: bool, hops: int | None, said: list[str]
+    tokens_required: bool, hops: int | None, parts: list[str]
 ) -> None:
-    faults = exposure.metadata_faults(tokens_required, hops)
-    assert len(faults) == len(said)
-    assert all(part in fault for part, fault in zip(said, faults, strict=True))
+    violations = exposure.metadata_violations(tokens_required, hops)
+    assert len(violations) == len(parts)
+    assert all(part in violation for part, violation in zip(parts, violations, strict=True))
 
 
 def packet(source: str, payload: bytes, hops: int) -> bytes:

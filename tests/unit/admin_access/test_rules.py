@@ -8,8 +8,7 @@ import struct
 from typing import Any
 
 import pytest
-
-from plugins.module_utils.admin_access.rules import (
+from ansible_collections.ecommerce.fleet.plugins.module_utils._admin_access.rules import (
     Admin,
     Policy,
     RuleError,
@@ -61,10 +60,10 @@ def test_two_people_with_one_secret_are_refused_without_showing_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("secret", "said"), [("not base32!", "not base32"), ("GEZDGNBVGY3TQOJQ", "80 bits"), ("1" * 32, "not base32")]
+    ("secret", "part"), [("not base32!", "not base32"), ("GEZDGNBVGY3TQOJQ", "80 bits"), ("1" * 32, "not base32")]
 )
-def test_a_bad_secret_is_refused_without_showing_it(secret: str, said: str) -> None:
-    with pytest.raises(RuleError, match=said) as error:
+def test_a_bad_secret_is_refused_without_showing_it(secret: str, part: str) -> None:
+    with pytest.raises(RuleError, match=part) as error:
         one(totp_secret=secret)
     assert secret not in str(error.value)
 
@@ -95,7 +94,7 @@ def test_a_public_key_is_taken(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "part"),
     [
         ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl", "is a private key"),
         (f"{ED25519}\n{ED25519}", "several lines"),
@@ -106,8 +105,8 @@ def test_a_public_key_is_taken(key: str) -> None:
         (public_key("ssh-rsa", b"\1\0\1", b"\0" + b"\xff" * 128), "1024 bits"),
     ],
 )
-def test_another_text_is_no_key(key: str, said: str) -> None:
-    assert said in str(key_problem(key))
+def test_another_text_is_no_key(key: str, part: str) -> None:
+    assert part in str(key_problem(key))
     with pytest.raises(RuleError, match=r"'alice': ssh_keys\[1\]"):
         one(ssh_keys=[ED25519, key])
 
@@ -124,7 +123,7 @@ def test_a_list_that_keeps_everybody_in_is_not_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("admins", "policy", "connection", "said"),
+    ("admins", "policy", "connection", "part"),
     [
         ([ALICE], Policy(totp=True), CONNECTED, "add ec2-user to admin_access_totp_exempt_users"),
         ([ALICE], Policy(locked="ec2-user"), CONNECTED, "connect as an administrator first"),
@@ -136,6 +135,6 @@ def test_a_list_that_keeps_everybody_in_is_not_refused() -> None:
     ],
 )
 def test_a_list_that_locks_somebody_out_is_refused(
-    admins: list[Admin], policy: Policy, connection: dict[str, list[str]], said: str
+    admins: list[Admin], policy: Policy, connection: dict[str, list[str]], part: str
 ) -> None:
-    assert said in "; ".join(lockouts(admins, policy, connection))
+    assert part in "; ".join(lockouts(admins, policy, connection))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from plugins.module_utils.admin_access import texts
-from plugins.module_utils.admin_access.rules import Policy
+from ansible_collections.ecommerce.fleet.plugins.module_utils._admin_access import texts
+from ansible_collections.ecommerce.fleet.plugins.module_utils._admin_access.rules import Policy
 
 USED = "HOTP/T30/6\talice\t-\tAABB01\t0\t123456\t2027-01-01T12:00:00L"
 OTHER = "# by hand\nHOTP\tzoe - 00ff 7\n"
@@ -47,7 +46,7 @@ def test_only_within_match_is_the_dialogue_on() -> None:
     assert [line for line in lines if not line.startswith(("Match", " "))] == []
 
 
-def test_nothing_is_written_where_nothing_is_wanted() -> None:
+def test_nothing_is_written_where_nothing_is_desired() -> None:
     assert texts.sshd_block(Policy()) == ""
     assert texts.with_block("Port 22\n", "") == "Port 22\n"
 
@@ -71,3 +70,18 @@ def test_the_code_is_asked_for_where_the_password_was() -> None:
 
 def test_a_stack_without_a_place_for_the_code_is_not_guessed_at() -> None:
     assert texts.pam_stack("auth required pam_unix.so\n", True) is None
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_our_block_is_replaced_whatever_an_editor_made_of_its_lines(line_end: str) -> None:
+    block = texts.sshd_block(Policy(totp=True, exempt=["ec2-user"]))
+    once = texts.with_block("Port 22\n", block)
+    again = texts.with_block(once.replace("\n", line_end), block)
+    assert again.count(texts.BEGIN) == 1
+    assert again == once
+
+
+def test_a_block_that_lost_its_end_takes_no_line_of_others_with_it() -> None:
+    broken = f"Port 22\n{texts.BEGIN}\nMatch User a\n    X11Forwarding no\n"
+    once = texts.with_block(broken, "Match all\n")
+    assert "X11Forwarding no" in texts.with_block(once, "Match all\n")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from plugins.plugin_utils.hardening.benchmarks import Benchmark, read
-from plugins.plugin_utils.hardening.register import Control, load
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils._hardening.benchmarks import Benchmark, read
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils._hardening.register import Control, load
 
 CONTROLS = Path(__file__).resolve().parents[3] / "controls"
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from plugins.module_utils.hardening.compare import accepted, text, wanted_text
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.compare import accepted, desired_text, text
 
 
 @pytest.mark.parametrize(
@@ -25,7 +24,7 @@ from plugins.module_utils.hardening.compare import accepted, text, wanted_text
         ("aes128-ctr,3des-cbc", "x", {"subset_of": ["aes256-ctr", "aes128-ctr"]}, False),
     ],
 )
-def test_a_value_is_accepted_when_it_is_as_good_as_the_one_wanted(
+def test_a_value_is_accepted_when_it_is_as_good_as_the_one_desired(
     found: str | None, value: Any, accept: dict[str, Any] | None, good: bool
 ) -> None:
     assert accepted(found, value, accept) is good
@@ -41,4 +40,4 @@ def test_booleans_are_written_as_configuration_files_write_them() -> None:
 
 
 def test_what_is_wanted_reads_as_a_sentence() -> None:
-    assert wanted_text(4, {"at_least": 1, "at_most": 4}) == "at least 1 and at most 4"
+    assert desired_text(4, {"at_least": 1, "at_most": 4}) == "at least 1 and at most 4"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.applies import why_not
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.engine import evaluate
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.host import Host
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host import guard
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.host import read_release
 
-from plugins.module_utils.hardening import guard
-from plugins.module_utils.hardening.applies import why_not
-from plugins.module_utils.hardening.engine import evaluate
-from plugins.module_utils.hardening.host import Host, read_release
-from plugins.module_utils.hardening.system import HardeningError
-
-from .conftest import Machine
-from .simulated import Systemd
+from tests.support.hardening.machine import Machine
+from tests.support.hardening.simulated import Systemd
 
 
 def file_control(**more: Any) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def test_an_audit_finds_and_changes_nothing(machine: Machine) -> None:
     path = machine.put("/etc/f", "x", 0o666)
     result = status(machine, file_control(), enforce=False)
     assert (result["status"], result["changed"]) == ("fail", False)
-    assert result["evidence"][0] == "/etc/f mode: 0666 (wanted: 0600 or less)"
+    assert result["evidence"][0] == "/etc/f mode: 0666 (desired: 0600 or less)"
     assert path.stat().st_mode & 0o777 == 0o666
 
 
@@ -55,12 +55,12 @@ def test_an_excepted_control_that_holds_passes(machine: Machine) -> None:
     assert status(machine, file_control(), enforce=True, excepted=True)["status"] == "pass"
 
 
-def test_a_change_that_does_not_hold_fails(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_without_effect_fails(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.put("/etc/f", "x", 0o666)
     monkeypatch.setattr(machine.system, "set_attributes", lambda *a, **k: None)
     result = status(machine, file_control(), enforce=True)
     assert result["status"] == "fail"
-    assert "does not hold" in result["reason"]
+    assert "still fails" in result["reason"]
 
 
 def test_what_this_machine_can_not_set_is_said_and_does_not_pass(
@@ -77,7 +77,7 @@ def test_what_this_machine_can_not_set_is_said_and_does_not_pass(
     assert (second["status"], second["changed"]) == ("not_applied_here", False)
 
 
-def test_what_another_control_disturbed_is_set_right_in_the_same_run(
+def test_what_another_control_disturbed_is_remediated_in_the_same_run(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.put("/proc/sys/net/ipv4/conf/all/accept_redirects", "0\n")
@@ -100,7 +100,7 @@ def test_what_another_control_disturbed_is_set_right_in_the_same_run(
 def test_a_service_that_starts_only_once_guarded_controls_hold_is_started_in_the_same_run(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "ways_in", lambda *_host: WORKING)
+    monkeypatch.setattr(guard, "access_paths", lambda *_host: WORKING)
     machine.put("/etc/sudoers", "Defaults !authenticate\n", 0o440)
     machine.answers["visudo"] = (0, "")
     systemd = Systemd(machine, "nftables.service", on=False)
@@ -109,7 +109,7 @@ def test_a_service_that_starts_only_once_guarded_controls_hold_is_started_in_the
     )
     controls = [
         {"id": "a", "type": "service", "state": {"name": "nftables", "enabled": True, "running": True}},
-        {"id": "b", "type": "sudo_rule", "state": {"absent": "!authenticate"}},
+        {"id": "b", "type": "sudo_rule", "state": {"option": "!authenticate"}},
     ]
     assert [item["status"] for item in evaluate(controls, machine.host(), True, {})] == ["changed", "changed"]
 
@@ -117,7 +117,7 @@ def test_a_service_that_starts_only_once_guarded_controls_hold_is_started_in_the
 def test_one_bad_setting_of_sshd_does_not_keep_the_good_ones_out(
     ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "ways_in", lambda *_host: WORKING)
+    monkeypatch.setattr(guard, "access_paths", lambda *_host: WORKING)
     ssh_machine.answers["sshd -t"] = lambda argv, stdin: (
         (255, "Bad value")
         if "Banner" in (ssh_machine.system.read("/etc/ssh/sshd_config.d/00-fleet-hardening.conf") or "")
@@ -165,7 +165,7 @@ def test_a_control_that_does_not_apply_says_why(machine: Machine, applies: dict[
 
 def test_another_system_is_refused(machine: Machine) -> None:
     machine.put("/etc/os-release", 'ID="ubuntu"\nVERSION_ID="24.04"\n')
-    with pytest.raises(HardeningError, match=r"'ubuntu 24\.04'"):
+    with pytest.raises(HostError, match=r"'ubuntu 24\.04'"):
         read_release(machine.system)
 
 
@@ -195,7 +195,7 @@ def ssh_machine(machine: Machine) -> Machine:
 
 def ways(monkeypatch: pytest.MonkeyPatch, *states: dict[str, bool]) -> None:
     queue = list(states)
-    monkeypatch.setattr(guard, "ways_in", lambda *_host: queue.pop(0))
+    monkeypatch.setattr(guard, "access_paths", lambda *_host: queue.pop(0))
 
 
 def test_a_change_after_which_everybody_gets_in_stays(ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +204,9 @@ def test_a_change_after_which_everybody_gets_in_stays(ssh_machine: Machine, monk
     assert "systemctl reload sshd" in ssh_machine.asked
 
 
-def test_a_change_that_cuts_a_way_in_is_undone_and_named(ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_that_cuts_an_access_path_is_undone_and_named(
+    ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ways(monkeypatch, WORKING, {**WORKING, "SSH session of ec2-user": False})
     result = status(ssh_machine, SSHD, enforce=True)
     assert result["status"] == "fail"
@@ -223,17 +225,17 @@ def test_a_change_that_sshd_refuses_is_undone_before_the_daemon_sees_it(
     assert not ssh_machine.system.exists("/etc/ssh/sshd_config.d/00-fleet-hardening.conf")
 
 
-def test_nothing_is_changed_where_a_password_may_be_the_only_way_in(
+def test_nothing_is_changed_where_a_password_may_be_the_only_access_path(
     ssh_machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ways(monkeypatch, {**WORKING, "key of ec2-user": False, "Session Manager": False})
     result = status(ssh_machine, SSHD, enforce=True)
     assert result["status"] == "fail"
-    assert "a password may be the last way in" in result["reason"]
+    assert "a password may be the last access path" in result["reason"]
     assert not ssh_machine.system.exists("/etc/ssh/sshd_config.d/00-fleet-hardening.conf")
 
 
-def test_without_keys_session_manager_is_a_way_in() -> None:
+def test_without_keys_session_manager_is_an_access_path() -> None:
     assert guard.refusal("sshd", {"key of ec2-user": False, "Session Manager": True}) is None
 
 
@@ -249,7 +251,7 @@ def test_what_the_first_group_saw_working_is_asked_of_the_last(
     ssh_machine.answers["visudo"] = (0, "")
     dead = dict.fromkeys(WORKING, False)
     ways(monkeypatch, WORKING, dead, dead)
-    rule = {"id": "a", "type": "sudo_rule", "state": {"absent": "!authenticate"}}
+    rule = {"id": "a", "type": "sudo_rule", "state": {"option": "!authenticate"}}
     results = evaluate([SSHD, rule], ssh_machine.host(), True, {})
     assert [item["status"] for item in results] == ["fail", "fail"]
     assert "!authenticate" in ssh_machine.text("/etc/sudoers")
@@ -259,7 +261,7 @@ def test_sudo_rules_that_cut_root_are_undone(machine: Machine, monkeypatch: pyte
     sudoers = machine.put("/etc/sudoers", "Defaults !authenticate\nec2-user ALL=(ALL) ALL\n", 0o440)
     machine.answers = {"visudo": (0, "")}
     ways(monkeypatch, WORKING, {**WORKING, "sudo of ec2-user": False})
-    control = {"id": "a", "type": "sudo_rule", "state": {"absent": "!authenticate"}}
+    control = {"id": "a", "type": "sudo_rule", "state": {"option": "!authenticate"}}
     result = status(machine, control, enforce=True)
     assert "it would have cut: sudo of ec2-user" in result["reason"]
     assert "!authenticate" in sudoers.read_text()

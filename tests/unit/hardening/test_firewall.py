@@ -1,4 +1,4 @@
-"""The packet filter: loaded whole, kept only if the world still gets in, put back otherwise."""
+"""The packet filter: loaded whole, kept only if the world still gets in, restored otherwise."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import socket
 from typing import Any
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.engine import evaluate
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.base import NotApplicableError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.firewall import (
+    BEFORE,
+    LOADER,
+    PARTS,
+    TABLE,
+    ruleset,
+)
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.firewall import RULES as FILTER
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host import guard
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
 
-from plugins.module_utils.hardening import guard
-from plugins.module_utils.hardening.engine import evaluate
-from plugins.module_utils.hardening.resources.base import NotApplicableError
-from plugins.module_utils.hardening.resources.firewall import BEFORE, LOADER, PARTS, TABLE, ruleset
-from plugins.module_utils.hardening.resources.firewall import RULES as FILTER
-from plugins.module_utils.hardening.system import HardeningError
-
-from .conftest import Machine
-from .test_resources import differences, enforce
+from tests.support.hardening.machine import Machine
+from tests.support.hardening.resources import differences, enforce
 
 
 class Filter:
@@ -78,7 +83,7 @@ def test_the_host_undoes_a_filter_that_nobody_outside_confirms(machine: Machine)
 def test_a_filter_that_the_host_could_not_undo_is_not_loaded(machine: Machine) -> None:
     filter_ = Filter(machine)
     machine.answers["systemd-run"] = (1, "no bus")
-    with pytest.raises(HardeningError, match="refused: a way back could not be prepared: systemd-run: no bus"):
+    with pytest.raises(HostError, match="refused: a way back could not be prepared: systemd-run: no bus"):
         enforce(machine.host(in_use={"ports": [80]}), "firewall", {"want": "table"})
     assert filter_.table == ""
 
@@ -89,7 +94,7 @@ def test_a_filter_that_cuts_what_the_host_must_reach_is_put_back_at_once(
     filter_ = Filter(machine)
     filter_.table = "table inet fleet_hardening {\n}\n"
     ways = [{"endpoint ssm.us-east-1.amazonaws.com:443": reached} for reached in (True, False)]
-    monkeypatch.setattr(guard, "ways_in", lambda *_host: ways.pop(0))
+    monkeypatch.setattr(guard, "access_paths", lambda *_host: ways.pop(0))
     host = machine.host(in_use={"ports": [80]})
     control = {"id": "f", "type": "firewall", "state": {"want": "deny"}}
     (result,) = evaluate([control], host, True, {})
@@ -111,15 +116,15 @@ def test_an_endpoint_that_never_answered_is_asked_once(machine: Machine, monkeyp
     asked: list[str] = []
     monkeypatch.setattr(guard, "endpoint_answers", asked.append)
     host = machine.host(in_use={"endpoints": ["vault.internal:8200"]})
-    before = guard.ways_in(host)
-    guard.ways_in(host, before)
+    before = guard.access_paths(host)
+    guard.access_paths(host, before)
     assert asked == ["vault.internal:8200"]
 
 
 def test_a_port_that_listens_undeclared_is_not_closed(machine: Machine) -> None:
     filter_ = Filter(machine)
     machine.put("/proc/net/tcp", "sl local\n 0: 00000000:1F90 00000000:0000 0A 0\n")
-    with pytest.raises(HardeningError, match="port 8080 listens and was not declared"):
+    with pytest.raises(HostError, match="port 8080 listens and was not declared"):
         enforce(machine.host(in_use={"ports": [80]}), "firewall", {"want": "deny"})
     assert filter_.table == ""
 
@@ -128,7 +133,7 @@ def test_while_sshd_cannot_read_its_configuration_a_port_of_its_own_is_not_close
     Filter(machine)
     machine.answers["sshd -T"] = (255, "bad permission")
     machine.put("/proc/net/tcp", "sl local\n 0: 00000000:08AE 00000000:0000 0A 0\n")
-    with pytest.raises(HardeningError, match="port 2222 listens"):
+    with pytest.raises(HostError, match="port 2222 listens"):
         enforce(machine.host(in_use={"ports": [80]}), "firewall", {"want": "deny"})
 
 
@@ -146,3 +151,18 @@ def test_a_port_more_is_a_difference(machine: Machine) -> None:
     found = differences(machine.host(in_use={"ports": [80]}), "firewall", {"want": "ports"})
     assert found == [("ports", "yes", "80, 2222, 9000")]
     assert f"table inet {TABLE}" in filter_.table
+
+
+def test_a_filter_from_before_that_does_not_load_is_named_and_left_to_the_timer(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Filter(machine)
+    machine.answers["nft -f " + BEFORE] = (1, "Device or resource busy")
+    ways = [{"SSH port 22": works} for works in (True, False)]
+    monkeypatch.setattr(guard, "access_paths", lambda *_host: ways.pop(0))
+    host = machine.host(in_use={"ports": [80]})
+    (result,) = evaluate([{"id": "f", "type": "firewall", "state": {"want": "deny"}}], host, True, {})
+    assert "undone in part only (the packet filter from before was not loaded" in result["reason"]
+    assert "Device or resource busy" in result["reason"]
+    assert not host.unproven, "nobody outside may confirm it"
+    assert machine.asked[-1] != "systemctl stop fleet-hardening-undo.timer", "the timer loads it again"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.registry import TYPES
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.base import NotApplicableError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.boot import with_default_argument
 
-from plugins.module_utils.hardening.registry import TYPES
-from plugins.module_utils.hardening.resources.base import NotApplicableError
-from plugins.module_utils.hardening.resources.boot import with_default_argument
-
-from .conftest import Machine
-from .test_resources import differences, enforce
+from tests.support.hardening.machine import Machine
+from tests.support.hardening.resources import differences, enforce
 
 GRUB, COMMAND_LINE = "/etc/default/grub", "/etc/kernel/cmdline"
 TMP = "/tmp"  # noqa: S108 - the mount point itself
@@ -27,7 +26,9 @@ def test_kernels_of_updates_get_the_argument_too(machine: Machine, path: str) ->
     machine.put(COMMAND_LINE, "ro audit=1\n")
     machine.put(path, machine.text(path).replace("audit=1", "audit=0"))
     state = {"argument": "audit", "value": "1"}
-    assert [what for what, _wanted, _found in differences(machine.host(), "boot_argument", state)] == [f"{path}: audit"]
+    assert [what for what, _desired, _found in differences(machine.host(), "boot_argument", state)] == [
+        f"{path}: audit"
+    ]
     machine.system.forget("boot arguments")
     enforce(machine.host(), "boot_argument", state)
     assert machine.text(GRUB) == 'GRUB_TIMEOUT=0\nGRUB_CMDLINE_LINUX="quiet audit=1"\n'
@@ -67,7 +68,7 @@ def test_a_directory_without_a_file_system_of_its_own_tells_where_that_is_decide
 
 
 @pytest.mark.parametrize(
-    ("enabled", "wanted", "at_boot"),
+    ("enabled", "desired", "at_boot"),
     [
         ("enabled", False, "yes"),
         ("disabled", False, "no"),
@@ -76,7 +77,7 @@ def test_a_directory_without_a_file_system_of_its_own_tells_where_that_is_decide
         ("static", False, "no"),
     ],
 )
-def test_tmp_becomes_one_at_the_next_boot(machine: Machine, enabled: str, wanted: bool, at_boot: str) -> None:
+def test_tmp_becomes_one_at_the_next_boot(machine: Machine, enabled: str, desired: bool, at_boot: str) -> None:
     states = [enabled]
 
     def enable(_argv: object, _stdin: object) -> tuple[int, str]:
@@ -85,7 +86,7 @@ def test_tmp_becomes_one_at_the_next_boot(machine: Machine, enabled: str, wanted
 
     machine.put("/proc/self/mounts", "/dev/a / xfs rw 0 0\n")
     machine.put("/usr/lib/systemd/system/tmp.mount", "[Mount]\n")
-    if wanted:
+    if desired:
         machine.put("/usr/lib/systemd/system/local-fs.target.wants/tmp.mount", "")
     machine.answers["systemctl is-enabled tmp.mount"] = lambda _argv, _stdin: (0, states[-1])
     machine.answers["systemctl unmask tmp.mount"] = (0, "")
@@ -95,7 +96,7 @@ def test_tmp_becomes_one_at_the_next_boot(machine: Machine, enabled: str, wanted
     assert found.values == {"now": "no", "at boot": at_boot}
     assert list(found.beyond) == ["now"]
     TYPES["partition"].apply(host, state, found)
-    assert [what for what, _wanted, _found in differences(host, "partition", state)] == ["now"]
+    assert [what for what, _desired, _found in differences(host, "partition", state)] == ["now"]
 
 
 def test_log_files_lose_what_others_and_the_group_may_do_with_them(machine: Machine) -> None:
@@ -111,7 +112,7 @@ def test_log_files_lose_what_others_and_the_group_may_do_with_them(machine: Mach
     files = {name: machine.put(f"/var/log/{name}", "", mode) for name, mode in modes.items()}
     machine.put("/srv/open.log", "", 0o644)
     host, state = machine.host(), {"check": "open_logs"}
-    assert [what for what, _wanted, _found in differences(host, "file_walk", state)] == [
+    assert [what for what, _desired, _found in differences(host, "file_walk", state)] == [
         "/var/log/app/open.log", "/var/log/btmp.1", "/var/log/nginx.log-20260101",
     ]  # fmt: skip
     enforce(host, "file_walk", state)
@@ -141,11 +142,11 @@ def test_a_service_without_a_policy_is_named_unless_it_was_declared(machine: Mac
     machine.put("/proc/7/cgroup", "1:name=systemd:/system.slice/shop.service\n0::/system.slice/shop.service\n")
     machine.put("/proc/8/attr/current", "system_u:system_r:unconfined_service_t:s0\0")
     machine.put("/proc/9/attr/current", "system_u:system_r:sshd_t:s0\0")
-    assert [what for what, _wanted, _found in differences(machine.host(), "probe", state)] == [
+    assert [what for what, _desired, _found in differences(machine.host(), "probe", state)] == [
         "process 8 is bound by no policy", "shop is bound by no policy",
     ]  # fmt: skip
     found = differences(machine.host(in_use={"services": ["shop"]}), "probe", state)
-    assert [what for what, _wanted, _found in found] == ["process 8 is bound by no policy"]
+    assert [what for what, _desired, _found in found] == ["process 8 is bound by no policy"]
 
 
 def test_a_module_that_brings_sha1_back_is_as_bad_as_the_legacy_policy(machine: Machine) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.registry import TYPES
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.base import NotApplicableError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.mounts import (
+    is_set,
+    unit_name,
+    with_entry,
+    with_options,
+)
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
 
-from plugins.module_utils.hardening.registry import TYPES
-from plugins.module_utils.hardening.resources.base import NotApplicableError
-from plugins.module_utils.hardening.resources.mounts import holds, unit_name, with_entry, with_options
-from plugins.module_utils.hardening.system import HardeningError
-
-from .conftest import Machine
-from .simulated import kernel_mounts
-from .test_resources import differences, enforce
+from tests.support.hardening.machine import Machine
+from tests.support.hardening.resources import differences, enforce
+from tests.support.hardening.simulated import kernel_mounts
 
 SHM = "/dev/shm"  # noqa: S108 - the mount point itself
 TMP = "/tmp"  # noqa: S108
@@ -31,7 +35,7 @@ STATE = {"path": SHM, "options": ["nodev", "noexec"]}
     ],
 )
 def test_the_last_word_about_an_option_counts(options: str, held: bool) -> None:
-    assert holds(options.split(","), "nodev") is held
+    assert is_set(options.split(","), "nodev") is held
 
 
 def test_an_option_takes_its_contrary_s_place() -> None:
@@ -92,14 +96,14 @@ def test_a_drop_in_overrules_fstab_and_is_overruled(machine: Machine) -> None:
 
 def test_a_mount_that_nothing_describes_takes_a_person(machine: Machine) -> None:
     kernel_mounts(machine, "/dev/b /home xfs rw,nodev 0 0\n")
-    with pytest.raises(HardeningError, match=r"neither /etc/fstab nor a unit home\.mount says how /home is mounted"):
+    with pytest.raises(HostError, match=r"neither /etc/fstab nor a unit home\.mount says how /home is mounted"):
         enforce(machine.host(), "mount", {"path": "/home", "options": "nodev"})
 
 
 def test_a_refused_remount_is_told(machine: Machine) -> None:
     kernel_mounts(machine, "tmpfs /dev/shm tmpfs rw 0 0\n")
     machine.answers["mount -o"] = (32, "permission denied")
-    with pytest.raises(HardeningError, match="cannot remount /dev/shm with nodev,noexec: permission denied"):
+    with pytest.raises(HostError, match="cannot remount /dev/shm with nodev,noexec: permission denied"):
         enforce(machine.host(), "mount", STATE)
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.support.pythons import host_library, interpreter
+
 SCRIPT = """
 import io, json, os, sys
 sys.path.insert(0, sys.argv[1])
-from hardening.engine import evaluate
-from hardening.host import Host
-from hardening.system import System
+from module_utils._hardening.engine import evaluate
+from module_utils._hardening.host import Host
+from module_utils._host.system import System
 system = System(sys.argv[2])
 controls = json.load(io.open(sys.argv[3], encoding="utf-8"))
 answers = [evaluate(controls, Host(system, {}, "al2", False), enforce, {}) for enforce in (False, True, True)]
@@ -23,12 +23,14 @@ print(json.dumps([[item["status"] for item in answer] for answer in answers]))
 """
 
 
-@pytest.mark.parametrize("python", ["python2.7", "python3.6", "python3.7"])
+@pytest.mark.parametrize("python", ["2.7", "3.6", "3.7"])
 def test_the_engine_runs_under_the_hosts_python(python: str, tmp_path: Path) -> None:
-    program = shutil.which(python)
-    if program is None or subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode:
-        pytest.skip(f"{python} is not on PATH")
+    program = interpreter(python)
+    if program is None:
+        pytest.skip(f"there is no Python {python}")
+    host_library(tmp_path / "lib")
     (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
     (tmp_path / "etc/f").write_text("x")
     (tmp_path / "etc/f").chmod(0o666)
     (tmp_path / "etc/login.defs").write_text("PASS_MAX_DAYS\t99999\n")
@@ -52,7 +54,7 @@ def test_the_engine_runs_under_the_hosts_python(python: str, tmp_path: Path) -> 
         "-B",
         "-c",
         SCRIPT,
-        str(ROOT / "plugins/module_utils"),
+        str(tmp_path / "lib"),
         str(tmp_path),
         str(tmp_path / "controls.json"),
     ]

@@ -7,9 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from plugins.plugin_utils.hardening.register import Control, RegisterError, load
-from plugins.plugin_utils.hardening.selection import check_in_use, check_overrides, exemptions, selected
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils._hardening.register import (
+    Control,
+    RegisterError,
+    check_state,
+    load,
+)
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils._hardening.selection import (
+    check_in_use,
+    check_overrides,
+    exemptions,
+    selected,
+)
 
 CONTROLS = Path(__file__).parents[3] / "controls"
 TODAY = datetime.date(2026, 11, 25)
@@ -96,7 +105,7 @@ def test_an_id_that_is_taken_is_named_with_both_places(tmp_path: Path) -> None:
 
 
 def test_an_empty_directory_is_not_a_register(tmp_path: Path) -> None:
-    with pytest.raises(RegisterError, match="holds no"):
+    with pytest.raises(RegisterError, match="has no"):
         load([tmp_path])
 
 
@@ -161,3 +170,18 @@ def test_a_control_can_not_go_without_a_test(tmp_path: Path, test: str, message:
     (tmp_path / "a.yml").write_text(f"{GOOD}  test: {test}\n")
     with pytest.raises(RegisterError, match=message):
         load([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"present": [{"pattern": r"^=/a.d/", "line": r"=/a\.d/x p+u"}]}, ["does not find its own line"]),
+        ({"present": [{"pattern": r"^=/a\\[.]d/", "line": r"=/a\.d/x p+u"}]}, []),
+        ({"replace": [{"pattern": "^umask", "line": "umask 027"}]}, ["still finds its own line"]),
+        ({"replace": [{"pattern": "^umask 0(?!27)", "line": "umask 027"}]}, []),
+    ],
+)
+def test_a_line_that_would_be_written_in_each_run_is_refused(state: dict[str, Any], said: list[str]) -> None:
+    found = [text for _place, text in check_state("lines", {"path": "/etc/x", **state})]
+    assert len(found) == len(said)
+    assert all(part in text for part, text in zip(said, found, strict=True))

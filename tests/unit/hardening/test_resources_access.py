@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources import shipping
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.base import NotApplicableError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.shipping import (
+    AGENT,
+    AGENT_SETTINGS,
+    FORWARD_FILE,
+    UPLOAD,
+    UPLOAD_FILE,
+)
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.sshd import DROP_IN
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.sshd import MAIN
 
-from plugins.module_utils.hardening.resources import shipping
-from plugins.module_utils.hardening.resources.base import NotApplicableError
-from plugins.module_utils.hardening.resources.shipping import AGENT, AGENT_SETTINGS, FORWARD_FILE, UPLOAD, UPLOAD_FILE
-from plugins.module_utils.hardening.resources.sshd import DROP_IN, MAIN
-from plugins.module_utils.hardening.system import HardeningError
-
-from .conftest import Machine
-from .test_resources import differences, enforce
+from tests.support.hardening.machine import Machine
+from tests.support.hardening.resources import differences, enforce
 
 PASSWD = """\
 root:x:0:0::/root:/bin/bash
@@ -98,7 +104,7 @@ def test_a_member_by_primary_group_is_seen_and_what_gpasswd_says_is_told(machine
     machine.put("/etc/group", "sugroup:x:1001:\n")
     machine.answers["gpasswd -d"] = (3, "user 'alice' is not a member of 'sugroup'")
     assert differences(machine.host(), "empty_group", {"group": "sugroup"}) == [("group sugroup", "empty", "alice")]
-    with pytest.raises(HardeningError, match="not a member"):
+    with pytest.raises(HostError, match="not a member"):
         enforce(machine.host(), "empty_group", {"group": "sugroup"})
 
 
@@ -115,7 +121,7 @@ def test_mail_is_taken_from_the_host_itself_only(machine: Machine) -> None:
         "/proc/net/tcp", "sl local\n0: 0100007F:0019 0:0 0A\n1: 00000000:024B 0:0 0A\n2: 00000000:0050 0:0 0A\n"
     )
     found = differences(machine.host(), "probe", {"probe": "mail_is_local"})
-    assert [what for what, _wanted, _found in found] == ["TCP port 587 takes mail from the network"]
+    assert [what for what, _desired, _found in found] == ["TCP port 587 takes mail from the network"]
     assert differences(machine.host(in_use={"ports": [587]}), "probe", {"probe": "mail_is_local"}) == []
 
 
@@ -185,7 +191,7 @@ def test_a_declared_agent_that_is_set_up_after_the_controls_is_no_failure_but_mi
 
 
 def test_where_nothing_sends_them_the_remedy_is_told(machine: Machine) -> None:
-    with pytest.raises(HardeningError, match="hardening_log_host"):
+    with pytest.raises(HostError, match="hardening_log_host"):
         enforce(machine.host(), "log_shipping", LOGS)
 
 
@@ -202,6 +208,6 @@ def test_rsyslog_forwards_everything_to_the_log_host(machine: Machine) -> None:
 def test_without_a_log_host_nothing_is_forwarded_and_a_wrong_one_is_refused(machine: Machine) -> None:
     with pytest.raises(NotApplicableError, match="hardening_log_host"):
         differences(machine.host(), "rsyslog_forward", {**FORWARD, "host": ""})
-    with pytest.raises(HardeningError, match="correct hardening_log_host"):
+    with pytest.raises(HostError, match="correct hardening_log_host"):
         enforce(machine.host(), "rsyslog_forward", {**FORWARD, "host": 'a" b'})
     assert not (machine.root / FORWARD_FILE.lstrip("/")).exists()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources import walk
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.audit import (
+    RULES,
+    canonical,
+    for_machine,
+)
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.base import NotApplicableError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError, NotInstalledError
 
-from plugins.module_utils.hardening.resources import walk
-from plugins.module_utils.hardening.resources.audit import RULES, canonical, for_machine
-from plugins.module_utils.hardening.resources.base import NotApplicableError
-from plugins.module_utils.hardening.system import HardeningError
-
-from .conftest import Machine
-from .simulated import Grubby, kernel_audit
-from .test_resources import differences, enforce
+from tests.support.hardening.machine import Machine
+from tests.support.hardening.resources import differences, enforce
+from tests.support.hardening.simulated import Grubby, kernel_audit
 
 WATCH = "-w /etc/sudoers -p wa -k scope"
 CALLS = "-a always,exit -F arch=b64 -S chmod,fchmod -F auid>=1000 -F auid!=unset -k perm_mod"
@@ -68,7 +71,7 @@ def test_locked_rules_and_a_shared_kernel_are_told(machine: Machine) -> None:
 
 
 def read_rule(machine: Machine, container: bool):  # type: ignore[no-untyped-def]
-    from plugins.module_utils.hardening.registry import TYPES
+    from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.registry import TYPES
 
     machine.system.forget("audit kernel")
     return TYPES["audit_rule"].read(machine.host(container=container), {"rules": WATCH})
@@ -119,7 +122,7 @@ def test_files_of_nobody_take_a_person(machine: Machine) -> None:
     host = machine.host()
     for check in ("unowned", "ungrouped"):
         assert [d[0] for d in differences(host, "file_walk", {"check": check})] == ["/opt/lost"]
-        with pytest.raises(HardeningError, match="needs a person"):
+        with pytest.raises(HostError, match="needs a person"):
             enforce(host, "file_walk", {"check": check})
 
 
@@ -139,7 +142,7 @@ def test_programs_with_rights_are_found_unless_a_package_brought_them(machine: M
 def test_a_walk_that_takes_too_long_is_no_result(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     disk(machine)
     monkeypatch.setattr(walk, "LIMIT_SECONDS", -1.0)
-    with pytest.raises(HardeningError, match="took more than"):
+    with pytest.raises(HostError, match="took more than"):
         differences(machine.host(), "file_walk", {"check": "unowned"})
 
 
@@ -161,14 +164,18 @@ def test_every_kernel_gets_the_argument(machine: Machine, state: dict[str, objec
 
 
 def test_a_machine_without_a_boot_loader_has_nothing_to_set(machine: Machine) -> None:
-    with pytest.raises(NotApplicableError):
+    with pytest.raises(NotApplicableError, match="container"):
+        differences(machine.host(container=True), "boot_argument", {"argument": "audit", "value": "1"})
+    machine.answers["rpm -qa"] = (0, "bash\n")
+    with pytest.raises(NotInstalledError, match="package grubby is not installed"):
         differences(machine.host(), "boot_argument", {"argument": "audit", "value": "1"})
 
 
 def test_the_legacy_policy_is_replaced_and_a_stricter_one_is_not(machine: Machine) -> None:
     path = "/etc/crypto-policies/config"
     state = {"value": "DEFAULT", "refuse": ["LEGACY"]}
-    with pytest.raises(NotApplicableError):
+    machine.answers["rpm -qa"] = (0, "bash\n")
+    with pytest.raises(NotInstalledError, match="package crypto-policies is not installed"):
         differences(machine.host(), "crypto_policy", state)
     machine.put(path, "FUTURE\n")
     assert differences(machine.host(), "crypto_policy", state) == []

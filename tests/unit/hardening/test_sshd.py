@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.base import NotApplicableError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.sshd import (
+    with_setting,
+    without_setting,
+)
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
 
-from plugins.module_utils.hardening.resources.base import NotApplicableError
-from plugins.module_utils.hardening.resources.sshd import parse, reads_drop_in, with_setting, without_setting
-from plugins.module_utils.hardening.system import HardeningError
-
-from .conftest import Machine
-from .test_resources import differences, enforce
+from tests.support.hardening.machine import Machine
+from tests.support.hardening.resources import differences, enforce
 
 SSHD_CONFIG = "Include /etc/ssh/sshd_config.d/*.conf\nX11Forwarding yes\n"
 
@@ -47,6 +49,25 @@ def test_an_sshd_setting_goes_before_all_others_in_a_drop_in(machine: Machine) -
     enforce(machine.host(), "sshd", {"option": "X11Forwarding", "value": "no"})
     assert machine.text("/etc/ssh/sshd_config.d/00-fleet-hardening.conf") == "X11Forwarding no\n"
     assert machine.text("/etc/ssh/sshd_config") == SSHD_CONFIG
+
+
+def test_an_option_that_sshd_states_by_two_names_is_set_by_both(machine: Machine) -> None:
+    """OpenSSH 7.4 turns the dialogue on again as long as ChallengeResponseAuthentication is."""
+    machine.put("/etc/ssh/sshd_config", "ChallengeResponseAuthentication yes\n")
+
+    def stated(_argv: list[str], _stdin: str | None) -> tuple[int, str]:
+        text = machine.text("/etc/ssh/sshd_config")
+        off = all(
+            f"\n{name} no" in text for name in ("ChallengeResponseAuthentication", "KbdInteractiveAuthentication")
+        )
+        return 0, "".join(
+            f"{name} {'no' if off else 'yes'}\n"
+            for name in ("challengeresponseauthentication", "kbdinteractiveauthentication")
+        )
+
+    machine.answers["sshd -T"] = stated
+    state = {"option": "KbdInteractiveAuthentication", "alias": "ChallengeResponseAuthentication", "value": "no"}
+    enforce(machine.host("al2"), "sshd", state)
 
 
 def test_lines_that_sshd_reads_before_ours_become_comments(machine: Machine) -> None:
@@ -92,23 +113,15 @@ def test_an_option_that_this_sshd_does_not_have_is_not_applicable(machine: Machi
 
 def test_a_broken_sshd_configuration_is_told_in_its_own_words(machine: Machine) -> None:
     machine.answers["sshd -T"] = (255, "/etc/ssh/sshd_config line 3: Bad configuration option: Prot")
-    with pytest.raises(HardeningError, match="line 3: Bad configuration option"):
+    with pytest.raises(HostError, match="line 3: Bad configuration option"):
         differences(machine.host(), "sshd", {"option": "X11Forwarding", "value": "no"})
 
 
-@pytest.mark.parametrize(
-    ("main", "reads"),
-    [
-        ("Include /etc/ssh/sshd_config.d/*.conf\n", True),
-        ("  include sshd_config.d/*.conf\n", True),
-        ("#Include /etc/ssh/sshd_config.d/*.conf\n", False),
-        ("Match User a\n  Include /etc/ssh/sshd_config.d/*.conf\n", False),
-        ("Port 22\n", False),
-    ],
-)
-def test_drop_ins_are_used_only_where_sshd_reads_them(main: str, reads: bool) -> None:
-    assert reads_drop_in(main) is reads
+ODD = 'Port 22\r\n\t"PermitRootLogin"\tyes\r\npermitrootlogin=no\n#PermitRootLogin yes\nPermitRootLoginX\u2028 a\x0c\ncaf\udce9'
 
 
-def test_repeated_options_of_sshd_are_joined() -> None:
-    assert parse("Port 22\nport 2222\nusepam yes\n") == {"port": "22 2222", "usepam": "yes"}
+def test_only_lines_that_set_the_option_change_whatever_else_is_there() -> None:
+    quiet = without_setting(ODD, "PermitRootLogin")
+    assert quiet == ODD.replace('\t"Perm', '# \t"Perm').replace("permitrootlogin=", "# permitrootlogin=")
+    assert without_setting(quiet, "PermitRootLogin") == quiet
+    assert without_setting(ODD, "Banner") == ODD

@@ -27,7 +27,7 @@ def test_an_aws_key_is_shown_by_path_and_line_and_not_by_value(host, leaked):
     assert KEY not in answer
 
 
-def test_an_aws_key_fails_the_run_where_that_is_wanted(host, leaked):
+def test_an_aws_key_fails_the_run_where_that_is_desired(host, leaked):
     answer = look(host, static_credentials="fail")
     assert answer.returncode != 0
     assert "/root/.aws/credentials line 2 (access key id)" in " ".join(answer.stdout.split())
@@ -42,8 +42,8 @@ def test_the_instance_keeps_its_metadata_to_itself(host):
 
 def test_open_metadata_is_seen(host):
     ec2 = boto3.client("ec2", region_name=os.environ["AWS_REGION"])
-    wanted = [{"Name": "private-ip-address", "Values": [host.backend.get_variables()["ansible_host"]]}]
-    found = ec2.describe_instances(Filters=[*wanted, {"Name": "instance-state-name", "Values": ["running"]}])
+    desired = [{"Name": "private-ip-address", "Values": [host.backend.get_variables()["ansible_host"]]}]
+    found = ec2.describe_instances(Filters=[*desired, {"Name": "instance-state-name", "Values": ["running"]}])
     instance = found["Reservations"][0]["Instances"][0]["InstanceId"]
     ec2.modify_instance_metadata_options(InstanceId=instance, HttpTokens="optional", HttpPutResponseHopLimit=2)
     try:

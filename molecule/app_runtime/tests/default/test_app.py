@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from fleet_units import is_amazon_linux_2
 
 PORTS = (3000, 3001)
 
@@ -29,6 +30,19 @@ def test_instances_start_at_boot(host: Any, port: int) -> None:
 def test_it_does_not_listen_to_others(host: Any) -> None:
     assert not host.socket("tcp://0.0.0.0:3000").is_listening
     assert host.socket("tcp://127.0.0.1:3000").is_listening
+
+
+def test_it_runs_on_the_systems_package_or_on_what_it_brings_where_there_is_none(host: Any) -> None:
+    pid = version(host, 3000)["pid"]
+    program = host.check_output(f"readlink /proc/{pid}/exe")
+    words = host.check_output(f"tr '\\0' ' ' < /proc/{pid}/cmdline")
+    runtimes = host.run("ls -A /opt/app/runtimes").stdout.split()
+    if is_amazon_linux_2(host):
+        assert [program] == [f"/opt/app/runtimes/{name}/bin/node" for name in runtimes]
+    else:
+        assert (program, runtimes) == ("/usr/bin/node-24", [])
+        assert host.check_output("readlink --canonicalize /usr/bin/node") == program
+    assert words.strip() == f"{program} server.js"
 
 
 def test_the_process_is_nobody_who_may_write_the_release(host: Any) -> None:

@@ -12,7 +12,9 @@ def test_gunicorn_from_the_releases_own_lock_serves(host: Any) -> None:
     assert json.loads(host.check_output("curl -s http://127.0.0.1:3000/version"))["version"] == "1.3.0"
     pid = main_process(host, "app@3000")
     assert "/opt/app/releases/1.3.0/.venv/bin/" in host.check_output(f"tr '\\0' ' ' < /proc/{pid}/cmdline")
-    assert environment(host, pid)["GREETING"] == 'say "hi"'
+    found = environment(host, pid)
+    assert found["GREETING"] == 'say "hi" to $HOME, `id` %i \\ é'
+    assert (found["NEW_CART"], found["OLD_CART"]) == ("true", "false")
     listed = host.check_output(
         "/opt/app/current/.venv/bin/python -m pip list --format=json --disable-pip-version-check"
     )
@@ -38,6 +40,15 @@ def test_the_instance_that_is_not_wanted_any_more_is_gone(host: Any) -> None:
 def test_values_that_are_not_wanted_any_more_left_nothing(host: Any) -> None:
     assert host.run("ls -d /run/app-values /etc/app/configuration.json /etc/systemd/system/app-*").stdout == ""
     assert host.run("systemctl is-active app-configuration.timer").rc != 0
+
+
+def test_nothing_is_left_of_the_release_at_boot_that_is_not_asked_for_any_more(host: Any) -> None:
+    paths = "/etc/app/release.json /run/app-release /var/lib/app-release.json /usr/local/lib/app-release"
+    assert host.run(f"ls -d {paths}").stdout == ""
+
+
+def test_a_runtime_that_no_kept_release_ran_on_is_gone(host: Any) -> None:
+    assert host.check_output("ls -A /opt/app/runtimes") == ""
 
 
 def test_old_releases_were_removed_but_not_the_one_before(host: Any) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
 import pytest
 from fleet_testing import eventually
-from fleet_units import environment, main_process
+from fleet_units import environment, is_amazon_linux_2, main_process
 
 
 def test_the_host_answered_all_the_time(host: Any) -> None:
@@ -23,12 +24,30 @@ def test_the_good_release_serves_after_the_broken_ones(host: Any, port: int) -> 
     assert json.loads(host.check_output(f"curl -s http://127.0.0.1:{port}/version"))["version"] == "1.1.0"
 
 
+@pytest.mark.parametrize("port", [3000, 3001])
+def test_the_process_has_the_words_of_its_command_as_they_are_written(host: Any, port: int) -> None:
+    encoded = host.check_output(f"base64 --wrap=0 /proc/{main_process(host, f'app@{port}')}/cmdline")
+    assert base64.b64decode(encoded).decode().split("\0")[1:-1] == [
+        "server.js", "--log=gc-%t.log", "--h=%H", "50%off", "$HOME", "%%", "$$", "%i", "--greeting=Hello shop", "a;b", "it's", 'a "b" \\',
+        "é", "", "@",
+    ]  # fmt: skip
+
+
+def test_the_runtime_from_before_runs_it_after_others_were_refused(host: Any) -> None:
+    program = host.check_output(f"readlink /proc/{main_process(host, 'app@3000')}/exe")
+    runtimes = host.check_output("ls -A /opt/app/runtimes").split()
+    # A refused one left nothing; the one of a release that was not ready goes with the next that is.
+    assert len(runtimes) == 1
+    expected = f"/opt/app/runtimes/{runtimes[0]}/bin/node" if is_amazon_linux_2(host) else "/usr/bin/node-24"
+    assert program == expected
+
+
 def test_the_current_link_is_that_of_the_good_release(host: Any) -> None:
     assert host.file("/opt/app/current").linked_to == "/opt/app/releases/1.1.0"
 
 
 def test_a_refused_artifact_left_nothing(host: Any) -> None:
-    assert set(host.check_output("ls -A /opt/app/releases").split()) == {"1.0.0", "1.1.0", "6.0.2"}
+    assert set(host.check_output("ls -A /opt/app/releases").split()) == {"1.0.0", "1.1.0", "6.0.2", "6.0.3"}
 
 
 def test_a_running_request_is_finished_when_the_instance_stops(host: Any) -> None:

@@ -20,7 +20,7 @@ def test_reads_go_to_the_reader_and_never_pass_its_own_smaller_pool(host: Any) -
 
 
 def test_what_is_no_read_goes_to_the_writer(host: Any) -> None:
-    assert ask(host, "BEGIN", WRITER)["failed"] == []
+    assert ask(host, "DO SLEEP(0.5)", WRITER)["failed"] == []
     assert int(ask(host, "SELECT @@peak", 1, port=3307)["answers"][0]) > 1
 
 

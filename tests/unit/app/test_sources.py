@@ -1,0 +1,127 @@
+"""Values as AWS has them: what becomes of parameters and secrets, and what a person is told when they can't be had."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._app import sources
+from ansible_collections.ecommerce.fleet.plugins.module_utils._app.sources import Aws, ValuesError, collect
+
+SECRETS = {
+    "prod/db": {"SecretString": json.dumps({"password": 'p$ "w"', "port": 3306})},
+    "prod/key": {"SecretBinary": base64.b64encode(b"\x00\xff").decode()},
+    "prod/pem": {"SecretString": "-----BEGIN\nEND-----\n"},
+}
+
+
+class Cloud:
+    """Answers as the command line does."""
+
+    region = "us-east-1"
+
+    def __init__(self, **parameters: str) -> None:
+        self.parameters = parameters
+        self.calls: list[tuple[str, ...]] = []
+
+    def call(self, *words: str) -> dict[str, Any]:
+        self.calls.append(words)
+        if words[0] == "ssm":
+            return {"Parameters": [{"Name": f"/shop/config/{k}", "Value": v} for k, v in self.parameters.items()]}
+        return SECRETS[words[3]]
+
+
+def desired(*secrets: dict[str, str], path: str = "") -> dict[str, Any]:
+    return {"parameters_path": path, "secrets": list(secrets)}
+
+
+def test_a_parameter_below_the_path_is_a_variable_named_by_the_rest_of_its_name() -> None:
+    cloud = Cloud(**{"log/level": "debug", "cache-size": "5"})
+    assert collect(desired(path="/shop/config"), cloud) == ({"LOG_LEVEL": "debug", "CACHE_SIZE": "5"}, {})
+
+
+def test_a_secret_is_asked_for_once_however_many_of_its_keys_are_used() -> None:
+    cloud = Cloud()
+    secrets = [
+        {"name": "prod/db", "json_key": "password", "environment": "DATABASE_PASSWORD"},
+        {"name": "prod/db", "json_key": "port", "environment": "DATABASE_PORT"},
+        {"name": "prod/key", "file": "key"},
+        {"name": "prod/pem", "file": "tls.pem"},
+    ]
+    environment, files = collect(desired(*secrets), cloud)
+    assert environment == {"DATABASE_PASSWORD": 'p$ "w"', "DATABASE_PORT": "3306"}
+    assert files == {"key": b"\x00\xff", "tls.pem": b"-----BEGIN\nEND-----\n"}
+    assert len(cloud.calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("secret", "expected"),
+    [
+        ({"name": "prod/db", "json_key": "user", "environment": "A"}, "secret prod/db has no key user"),
+        ({"name": "prod/pem", "json_key": "user", "environment": "A"}, "secret prod/pem is not JSON"),
+        ({"name": "prod/pem", "environment": "A"}, "has a line break"),
+        ({"name": "prod/key", "environment": "A"}, "is not text"),
+        ({"name": "prod/db", "environment": "PORT"}, "which can't be set"),
+        ({"name": "prod/db", "environment": "LOG"}, "both parameter /shop/config/log and secret prod/db"),
+    ],
+)
+def test_a_value_that_can_not_be_used_is_named_and_not_shown(secret: dict[str, str], expected: str) -> None:
+    with pytest.raises(ValuesError, match=expected) as refusal:
+        collect(desired(secret, path="/shop/config"), Cloud(log="x"))
+    assert "p$" not in str(refusal.value)
+    assert "BEGIN" not in str(refusal.value)
+
+
+def test_a_path_without_parameters_is_a_mistake() -> None:
+    with pytest.raises(ValuesError, match="no parameter below /shop/config in us-east-1"):
+        collect(desired(path="/shop/config"), Cloud())
+
+
+@pytest.mark.parametrize(
+    ("operation", "words", "expected"),
+    [
+        ("get-secret-value", "An error occurred (ResourceNotFoundException) when calling …", "no secret prod/db in eu-west-1"),
+        ("get-secret-value", "An error occurred (AccessDeniedException) when calling …", "needs secretsmanager:GetSecretValue on it"),
+        ("get-parameters-by-path", "An error occurred (AccessDeniedException) when calling …", "needs ssm:GetParametersByPath on it"),
+        ("get-parameter", "An error occurred (ParameterNotFound) when calling …", "no parameter prod/db in eu-west-1"),
+        ("get-parameter", "An error occurred (AccessDeniedException) when calling …", "needs ssm:GetParameter on it"),
+        ("get-object", "An error occurred (NoSuchKey) when calling …", "no artifact prod/db in eu-west-1"),
+        ("get-object", "An error occurred (AccessDenied) when calling …", "needs s3:GetObject on it"),
+        ("get-object", "An error occurred (403) when calling …", "needs s3:GetObject on it"),
+        ("get-parameter", "Unable to locate credentials. You can configure …", "attach an instance profile"),
+        ("get-parameter", '\nCould not connect to the endpoint URL: "https://x"\n', "can't be read: Could not connect"),
+        ("get-parameter", "", "no answer in 60 s"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_to_do(operation: str, words: str, expected: str) -> None:
+    assert expected in sources.explain(operation, "prod/db", "eu-west-1", words)
+
+
+def test_an_artifact_is_named_by_its_address() -> None:
+    words = ("--bucket", "artifacts", "--key", "releases/1/shop.tar.gz", "artifact")
+    assert sources.subject("get-object", words) == "s3://artifacts/releases/1/shop.tar.gz"
+
+
+def test_the_command_line_is_asked_with_bounded_times_and_only_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "aws"
+    program.write_text('#!/bin/sh\nprintf \'{"expected": "%s"}\' "$*"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    expected = Aws("").call("secretsmanager", "get-secret-value", "--secret-id", "prod/db")["expected"]
+    assert expected.startswith("secretsmanager get-secret-value --secret-id prod/db --region us-west-2 --output json")
+    program.write_text("#!/bin/sh\necho 'An error occurred (AccessDeniedException) when …' >&2\nexit 254\n")
+    with pytest.raises(ValuesError, match="may not read the secret prod/db in us-west-2"):
+        Aws("").call("secretsmanager", "get-secret-value", "--secret-id", "prod/db")
+    program.write_text("#!/bin/sh\necho no JSON\n")
+    with pytest.raises(ValuesError, match="answer about prod/db is not JSON"):
+        Aws("").call("secretsmanager", "get-secret-value", "--secret-id", "prod/db")
+    program.write_text("#!/bin/sh\nexec sleep 5\n")
+    with pytest.raises(ValuesError, match="no answer in 1 s"):
+        Aws("").call("ssm", "get-parameter", "--name", "/x", seconds=1)

@@ -1,0 +1,90 @@
+"""What the guard takes for an access path, and what it refuses before anything is changed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host import guard
+
+from tests.support.hardening.machine import Machine
+
+PERSON = "ec2-user:x:1000:1000::/home/ec2-user:/bin/bash\n"
+KEYS = "/home/ec2-user/.ssh/authorized_keys"
+WORKING = {"SSH port 22": True, "SSH session of ec2-user": True, "key of ec2-user": True, "Session Manager": False}
+
+
+@pytest.fixture
+def person(machine: Machine) -> Machine:
+    """A machine with ec2-user's key. Files are root's: sshd takes those as well."""
+    machine.put("/etc/passwd", PERSON)
+    machine.put(KEYS, "ssh-ed25519 AAAA me\n", 0o600)
+    for folder in ("home", "home/ec2-user", "home/ec2-user/.ssh"):
+        (machine.root / folder).chmod(0o755)
+    machine.answers["sshd -T"] = (0, "port 22\nstrictmodes yes\nauthorizedkeysfile .ssh/authorized_keys\n")
+    machine.answers["runuser"] = (0, "")
+    return machine
+
+
+def test_a_key_that_sshd_reads_and_trusts_is_an_access_path(person: Machine) -> None:
+    assert guard.key_files_taken(person.host(), "ec2-user")
+
+
+@pytest.mark.parametrize("path", ["/home/ec2-user", "/home/ec2-user/.ssh", KEYS])
+@pytest.mark.parametrize("change", ["mode", "owner"])
+def test_a_key_that_others_could_replace_is_none(person: Machine, path: str, change: str) -> None:
+    real = person.root / path.lstrip("/")
+    if change == "mode":
+        real.chmod(0o770)
+    else:
+        os.chown(real, 4242, 4242)
+    assert not guard.key_files_taken(person.host(), "ec2-user")
+    guard.forget_sshd(person.host())
+    person.answers["sshd -T"] = (0, "strictmodes no\n")
+    assert guard.key_files_taken(person.host(), "ec2-user"), "without StrictModes sshd takes it"
+
+
+def test_a_key_that_sshd_can_not_read_as_the_user_is_none(person: Machine) -> None:
+    person.answers["runuser -u ec2-user -- test -r"] = (1, "")
+    assert not guard.key_files_taken(person.host(), "ec2-user")
+
+
+def test_what_lies_above_the_home_does_not_matter(person: Machine) -> None:
+    (person.root / "home").chmod(0o777)
+    assert guard.key_files_taken(person.host(), "ec2-user")
+
+
+def test_each_address_that_sshd_listens_on_is_an_access_path(person: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "port_answers", lambda port: True)
+    monkeypatch.setattr(guard, "session_opens", lambda host, user: True)
+    person.answers["systemctl is-active"] = (0, "active")
+    person.answers["sshd -T"] = (0, "port 22\nlistenaddress [::]:22\nlistenaddress 0.0.0.0:22\n")
+    before = guard.access_paths(person.host())
+    guard.forget_sshd(person.host())
+    person.answers["sshd -T"] = (0, "port 22\nlistenaddress 127.0.0.1:22\n")
+    assert guard.lost(before, guard.access_paths(person.host())) == ["SSH on 0.0.0.0:22", "SSH on [::]:22"]
+
+
+@pytest.mark.parametrize("group", ["sshd", "pam", "accounts"])
+def test_where_nothing_answers_nothing_is_changed(group: str) -> None:
+    assert "the console is the last access path" in str(guard.refusal(group, {**WORKING, "SSH port 22": False}))
+    assert "the console is the last access path" in str(guard.refusal(group, {"Session Manager": False}))
+    assert guard.refusal(group, {"Session Manager": True}) is None
+    assert guard.refusal(group, WORKING) is None
+
+
+def test_a_command_that_is_asked_for_keys_does_not_hide_that_the_file_is_read_no_more(person: Machine) -> None:
+    command = "authorizedkeyscommand /opt/aws/bin/eic_run_authorized_keys %u %f\n"
+    person.answers["sshd -T"] = (0, f"port 22\nauthorizedkeysfile .ssh/authorized_keys\n{command}")
+    before = guard.access_paths(person.host())
+    assert before["key of ec2-user"] and before["key command of ec2-user"] and not before["certificate of ec2-user"]
+    guard.forget_sshd(person.host())
+    person.answers["sshd -T -C user=ec2-user"] = (0, f"port 22\nauthorizedkeysfile none\n{command}")
+    assert guard.lost(before, guard.access_paths(person.host())) == ["key of ec2-user"]
+
+
+@pytest.mark.parametrize("source", ["key of", "key command of", "certificate of"])
+def test_any_source_of_keys_is_an_access_path_that_can_be_proven(source: str) -> None:
+    none = {"key of a": False, "key command of a": False, "certificate of a": False, "SSH port 22": True}
+    assert "no user has an SSH key" in str(guard.refusal("pam", none))
+    assert guard.refusal("pam", {**none, f"{source} a": True}) is None
