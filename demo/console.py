@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,9 @@ from rich.text import Text
 TAIL_LINES = 25
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # Lines that say what is going on: Ansible's tasks, Packer's steps, the lab's progress.
-_NEWS = re.compile(r"^(?:TASK \[(?P<task>[^\]]+)\]|==> \S+ (?P<packer>.+)|lab: (?P<lab>.+))")
+_NEWS = re.compile(
+    r"^(?: *[\w.-]+: )?TASK \[(?P<task>[^\]]+)\]|^==> \S+ (?P<packer>.+)|^lab +[\d.]+ s +(?P<lab>.+)|^setup: (?P<setup>.+)"
+)
 
 
 class StepFailedError(Exception):
@@ -34,17 +37,16 @@ class Screen:
         self.seconds: dict[str, float] = {}
         self.spans: list[tuple[str, float, float]] = []
         self._spinner = Spinner("dots")
-        self._live: Live | None = None
+        self._title, self._news, self._begun = "", "", 0.0
 
     @contextmanager
     def step(self, name: str, title: str) -> Iterator[None]:
         """A step of the demo; its duration goes into ``seconds`` and its begin and end (Unix time) into ``spans``."""
         begin = time.time()
-        self._spinner.update(text=Text(title))
+        self._title, self._news, self._begun = title, "", time.monotonic()
         if self.console.is_terminal:
-            with Live(self._spinner, console=self.console, transient=True, refresh_per_second=8) as self._live:
+            with Live(console=self.console, transient=True, refresh_per_second=8, get_renderable=self.now):
                 yield
-            self._live = None
         else:
             self.console.print(f"… {title}")
             yield
@@ -53,11 +55,17 @@ class Screen:
         self.spans.append((name, begin, end))
         self.console.print(f"[green]✓[/] {title} [dim]{end - begin:.1f} s[/]")
 
-    def news(self, title: str, line: str) -> None:
+    def now(self) -> Spinner:
+        """The step, for how long it has been going on, and what it does. Drawn anew all the time: a silent step is seen to go on."""
+        text = f"  {time.monotonic() - self._begun:.0f} s  {self._news}"
+        self._spinner.update(text=Text.assemble(self._title, (text, "dim"), no_wrap=True, overflow="ellipsis"))
+        return self._spinner
+
+    def news(self, line: str) -> None:
+        """Take note of a line of a command's output that says what is going on."""
         found = _NEWS.match(line)
-        if found and self._live:
-            what = next(v for v in found.groups() if v)
-            self._spinner.update(text=Text.assemble(title, ("  " + what[:90], "dim")))
+        if found:
+            self._news = next(value for value in found.groups() if value)
 
     def say(self, line: str) -> None:
         self.console.print(f"  [dim]{line}[/]")
@@ -65,8 +73,13 @@ class Screen:
     def run(self, title: str, argv: Sequence[str], log: Path, *, timeout: float) -> str:
         """Run a command with its output in ``log`` and its news on the screen; returns the output."""
         log.parent.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + timeout
         lines: list[str] = []
+        late = threading.Event()
+
+        def expire(process: subprocess.Popen[str]) -> None:
+            late.set()
+            process.terminate()
+
         with (
             log.open("w") as file,
             subprocess.Popen(
@@ -81,16 +94,20 @@ class Screen:
         ):
             if process.stdout is None:
                 raise StepFailedError(f"{title}: no output to read")
+            # It may say nothing for as long, so that no line of it would be waited for.
+            timer = threading.Timer(timeout, expire, [process])
+            timer.daemon = True
+            timer.start()
             for raw in process.stdout:
                 line = _ANSI.sub("", raw.rstrip("\n"))
                 lines.append(line)
                 file.write(line + "\n")
                 file.flush()
-                self.news(title, line)
-                if time.monotonic() > deadline:
-                    process.terminate()
-                    raise StepFailedError(f"{title}: not finished after {timeout:.0f} s; the output so far is in {log}")
+                self.news(line)
             code = process.wait()
+            timer.cancel()
+        if late.is_set():
+            raise StepFailedError(f"{title}: not finished after {timeout:.0f} s; the output so far is in {log}")
         if code != 0:
             tail = "\n".join(lines[-TAIL_LINES:])
             raise StepFailedError(f"{title}: `{' '.join(argv)}` ended with exit code {code}. The end of {log}:\n{tail}")

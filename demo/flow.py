@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from demo.console import Screen, StepFailedError
+from demo.console import Screen, StepFailedError, fail
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
@@ -49,6 +49,11 @@ class Result:
     patched_hosts: int = 0
     patched: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def open_controls(self) -> int:
+        """How many hardening controls fail or could not be checked."""
+        return sum(self.controls.get(status, 0) for status in ("fail", "error"))
 
 
 def changed(output: str) -> int:
@@ -113,7 +118,7 @@ class Demo:
         return str(found["LoadBalancers"][0]["DNSName"])
 
     def answer(self, region: str) -> dict[str, Any]:
-        """What the shop's /version says through the load balancer of a region; raises if it does not answer 200."""
+        """What the shop's /version answers through the load balancer of a region; raises if it does not answer 200."""
         url = f"http://{self.address(region)}/version"
         done = subprocess.run(
             [LAB, "run", "curl", "--silent", "--show-error", "--fail", "--max-time", "10", url],
@@ -134,16 +139,24 @@ class Demo:
     def publish_releases(self) -> None:
         title = f"Publish releases {FIRST} and {SECOND} of the shop"
         with self.screen.step("releases", title):
+            runtime = self._build_runtime() if self.os == "al2" else {}
             for version in (FIRST, SECOND):
                 artifact = self._build_shop(version)
                 digest = hashlib.sha256(artifact.read_bytes()).hexdigest()
                 self.play(
                     f"release-{version}", title, "publish_release", fleet_release_version=version, fleet_release_kind="nodejs",
-                    fleet_release_file=str(artifact), fleet_release_sha256=digest,
+                    fleet_release_file=str(artifact), fleet_release_sha256=digest, **runtime,
                 )  # fmt: skip
 
+    def _build_runtime(self) -> dict[str, str]:
+        """Amazon Linux 2 has no package of Node.js, so there each release brings its own."""
+        argv = [sys.executable, "examples/shop/node_runtime.py", "--out", str(self.out / "shop")]
+        archive = Path(self.screen.run("build the runtime", argv, self.logs / "runtime.log", timeout=120).split()[0])
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        return {"fleet_release_runtime_file": str(archive), "fleet_release_runtime_sha256": digest}
+
     def _build_shop(self, version: str) -> Path:
-        out = ROOT / "build" / "shop"
+        out = self.out / "shop"
         argv = [sys.executable, "examples/shop/build.py", "--kind", "nodejs", "--version", version, "--out", str(out)]
         self.screen.run("build the shop", argv, self.logs / f"shop-{version}.log", timeout=60)
         return next(out.glob(f"*nodejs*{version}.tar.gz"))
@@ -153,9 +166,10 @@ class Demo:
         with self.screen.step("bake", title):
             release = self.aws("ssm", "get-parameter", "--name", f"/fleet/ecommerce-web/lab/releases/{FIRST}")
             artifact = json.loads(release["Parameter"]["Value"])
-            variables = {f"artifact_{key}": artifact[key] for key in ("version", "url", "sha256", "kind")} | {
-                "git_commit": commit()
-            }
+            variables = {f"artifact_{key}": artifact[key] for key in ("version", "url", "sha256", "kind")}
+            variables["git_commit"] = commit()
+            if "runtime" in artifact:
+                variables["artifact_runtime"] = json.dumps(artifact["runtime"])
             self.lab(
                 "bake", title, "packer", "build", "-color=false", "-var-file=packer/vars/lab.pkrvars.hcl",
                 f"-var-file=packer/vars/{self.os}.pkrvars.hcl", *(f"-var={key}={value}" for key, value in variables.items()), "packer",
@@ -208,9 +222,9 @@ class Demo:
         if len(report["hosts"]) != self.result.hosts:
             raise StepFailedError(f"the audit reached {len(report['hosts'])} of {self.result.hosts} hosts")
         self.result.controls = report["summary"]
-        held = report["summary"].get("pass", 0)
+        passed = report["summary"].get("pass", 0)
         self.screen.say(
-            f"{held} hold, {report['summary'].get('fail', 0)} do not; see {self.out.name}/hardening/fleet.html"
+            f"{passed} pass, {self.result.open_controls} fail or could not be checked; see {self.out.name}/hardening/fleet.html"
         )
 
     def roll(self) -> None:
@@ -241,7 +255,7 @@ class Demo:
             )
             reports[item["InstanceId"]] = json.loads(read["StandardOutputContent"].strip().splitlines()[-1])
         if not reports:
-            raise StepFailedError(f"no host reported what it patched; the playbook said:\n{output[-2000:]}")
+            raise StepFailedError(f"no host reported what it patched; the output of the playbook:\n{output[-2000:]}")
         return reports
 
     # Load -----------------------------------------------------------------------------------------------------------------------------
@@ -273,7 +287,9 @@ class Demo:
 
 
 def prepare(out: Path) -> None:
-    """An empty output folder: results of an earlier run must not pass for this one's."""
+    """An empty output folder: results of an earlier run must not pass for this one's. Only a demo's own folder is emptied."""
+    if out.exists() and any(out.iterdir()) and not (out / "logs").is_dir():
+        fail(f"{out} holds something that is not a demo's results; name an empty or new folder")
     if out.exists():
         shutil.rmtree(out)
     (out / "logs").mkdir(parents=True)

@@ -37,7 +37,7 @@ class Sample:
     host: str = ""
 
 
-def judge(path: str, status: int, body: str, versions: frozenset[str]) -> tuple[str, str, str]:
+def verdict_of(path: str, status: int, body: str, versions: frozenset[str]) -> tuple[str, str, str]:
     """Verdict, version and host of an answer. Wrong: a 200 that is not the shop's, or of a release that should not exist."""
     if status != 200:
         return "failed", "", ""
@@ -57,7 +57,7 @@ async def ask(session: aiohttp.ClientSession, url: str, path: str, at: float, ve
     try:
         async with session.get(url + path) as response:
             body = await response.text()
-            verdict, version, host = judge(path, response.status, body, versions)
+            verdict, version, host = verdict_of(path, response.status, body, versions)
             return Sample(at, time.time() - at, path, response.status, verdict, version, host)
     except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError) as error:
         print(f"{start:.3f} {path}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
@@ -120,8 +120,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=200.0, help="requests a second (default: 200)")
     parser.add_argument("--seconds", type=float, default=600.0, help="stop by itself after so long (default: 600)")
     parser.add_argument("--version", action="append", required=True, help="a release that may answer; repeat for more")
-    wanted = parser.parse_args()
-    asyncio.run(run(wanted.url, wanted.rate, wanted.seconds, frozenset(wanted.version), wanted.out))
+    options = parser.parse_args()
+    asyncio.run(run(options.url, options.rate, options.seconds, frozenset(options.version), options.out))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "build/collections"))
 
-from plugins.plugin_utils.hardening.benchmarks import Benchmark, read  # noqa: E402 - found by the line above
-from plugins.plugin_utils.hardening.register import Control, load  # noqa: E402
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils._hardening.benchmarks import Benchmark, read  # noqa: E402 - found by the line above
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils._hardening.register import Control, load  # noqa: E402
+from rendering import row, write_or_check  # noqa: E402
 
 BENCHMARKS = ROOT / "controls/cis/benchmarks.yml"
 TARGET = ROOT / "docs/controls.md"
@@ -28,7 +29,7 @@ def rendered(controls: list[Control], benchmarks: list[Benchmark]) -> str:
     for section, members in groupby(controls, key=lambda control: control.section):
         parts.append(f"\n## {section.replace('_', ' ').capitalize()}\n\n")
         parts.append(
-            "| Control | What holds | Why | AL2 | AL2023 | Level | Severity |\n|---|---|---|---|---|---|---|\n"
+            "| Control | Title | Rationale | AL2 | AL2023 | Level | Severity |\n|---|---|---|---|---|---|---|\n"
         )
         parts += [_row(control) for control in members]
     parts.append("\n## Recommendations of CIS without a control\n\n| Benchmark | Number | Why |\n|---|---|---|\n")
@@ -43,18 +44,8 @@ def _row(control: Control) -> str:
         f"`{control.id}`", control.title, control.rationale, ", ".join(control.cis.get("al2", [])),
         ", ".join(control.cis.get("al2023", [])), str(control.level), control.severity,
     )  # fmt: skip
-    return "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in cells) + " |\n"
-
-
-def main() -> int:
-    text = rendered(load([ROOT / "controls"]), read(BENCHMARKS))
-    if "--check" not in sys.argv:
-        TARGET.write_text(text)
-    elif not TARGET.exists() or TARGET.read_text() != text:
-        print("docs/controls.md is not what the register says: run python scripts/controls.py", file=sys.stderr)
-        return 1
-    return 0
+    return row(cells)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(TARGET, rendered(load([ROOT / "controls"]), read(BENCHMARKS))))
