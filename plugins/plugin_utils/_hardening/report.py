@@ -31,8 +31,11 @@ from .selection import Exemption
 GOOD = ("pass", "changed")
 NAMED_MISSING = 20
 """So many missing hosts are named on the terminal; all are in the reports."""
-FORMULA = re.compile(r"^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\n]")
-"""What a spreadsheet takes for a formula, also after white space that it drops, and in full width."""
+FORMULA = re.compile(
+    r"^(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\n])|(?<=[;\t\n])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])"
+)
+"""Before what a spreadsheet takes for a formula, also after white space that it drops, in full width, and after what separates cells where a
+comma is the decimal sign."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +273,7 @@ def evidence_csv(reports: Sequence[dict[str, Any]]) -> str:
 def _inert(text: str) -> str:
     """A text that a spreadsheet does not take for a formula: what was found on a host may have been put there for that."""
     text = printable(text, LINES)
-    return "'" + text if FORMULA.search(text) else text
+    return FORMULA.sub("'", text)
 
 
 def _write(path: Path, text: str) -> None:

@@ -71,7 +71,11 @@ def plain_tags() -> list[tuple[str, tuple[str, ...]]]:
 def inert(cell: str) -> bool:
     """Whether a spreadsheet takes the cell as text, also one that drops white space or reads full-width signs."""
     plain = unicodedata.normalize("NFKC", cell)
-    return not plain.startswith(("\t", "\r", "\n")) and not plain.strip().startswith(("=", "+", "-", "@"))
+    return not plain.startswith(("\t", "\r", "\n")) and inert_start(plain)
+
+
+def inert_start(part: str) -> bool:
+    return not unicodedata.normalize("NFKC", part).strip().startswith(("=", "+", "-", "@"))
 
 
 def obeyed_by_a_terminal(shown: str) -> list[str]:
@@ -84,6 +88,8 @@ def obeyed_by_a_terminal(shown: str) -> list[str]:
 @example("<script>alert(1)</script>", "\x1b[31m")
 @example("=cmd|' /C calc'!A0", "\t=cmd|' /C calc'!A0")
 @example("web-1", "\r=1+1")
+@example("web-1", "a;=1+1")
+@example("web-1", "a;\t =1+1\n+1")
 def test_any_text_is_read_by_every_reader_and_obeyed_by_none(host: str, words: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = files(Path(folder), host, words)
@@ -94,6 +100,10 @@ def test_any_text_is_read_by_every_reader_and_obeyed_by_none(host: str, words: s
     rows = list(csv.reader(io.StringIO(found[".csv"], newline="")))
     assert len(rows) == 3 and len({len(row) for row in rows}) == 1
     assert [cell for row in rows for cell in row if not inert(cell)] == []
+    # Where a comma is the decimal sign, a spreadsheet separates cells by semicolons or tabs.
+    assert [
+        part for row in rows for cell in row for part in re.split("[;\t\n]", cell)[1:] if part and not inert_start(part)
+    ] == []
     assert Tags(found[".html"]).found == plain_tags()
     assert not [
         link for link in re.findall(r'href="([^"]*)"', found[".html"]) if not re.match(r"\./[^:/]*\.html$|#", link)
