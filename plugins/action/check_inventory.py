@@ -24,6 +24,8 @@ ARGUMENTS = {
 }
 EC2_SOURCES = "*aws_ec2.y*ml"
 """The files of an inventory's directory that amazon.aws.aws_ec2 reads."""
+RUNNING = ("InService", "Standby")
+"""Lifecycle states of hosts that are neither being launched nor ended."""
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -37,6 +39,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         variables = task_vars or {}
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         found = inventory.unread(_sources(variables), _read_sources(variables))
+        members: list[dict[str, Any]] = []
         if not found and (arguments["group_needed"] or arguments["hosts_needed"]):
             try:
                 members, missing = instances(arguments["region"], arguments["name"])
@@ -50,7 +53,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 found.append(f"In {arguments['region']}, {missing}")
         if found:
             result |= {"failed": True, "msg": f"{' '.join(found)} Nothing was changed."}
-        return result | {"hosts": sorted(variables["groups"].get("web", []))}
+        there = sorted(member["InstanceId"] for member in members if member["LifecycleState"] in RUNNING)
+        return result | {"hosts": sorted(variables["groups"].get("web", [])), "members": there}
 
 
 def _sources(variables: Mapping[str, Any]) -> list[str]:

@@ -62,4 +62,9 @@ hosts:
   returned: success
   type: list
   elements: str
+members:
+  description: Instance ids of the group's hosts that are in service or in Standby; empty where the run needs neither the group nor hosts.
+  returned: success
+  type: list
+  elements: str
 """

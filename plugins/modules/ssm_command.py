@@ -81,8 +81,8 @@ invocations:
   returned: always
   type: dict
 reports:
-  description: Per instance id the JSON object that the document printed last.
-  returned: when O(report=true)
+  description: Per instance id the JSON object that the document printed last, of the hosts that succeeded, also after a failure on others.
+  returned: when O(report=true) and the command has ended
   type: dict
 unfinished:
   description: >-
@@ -133,10 +133,9 @@ def main() -> None:
             given["parameters"],
             result,
             wait_seconds=given["wait_seconds"],
+            report=given["report"],
             **{option: given[option] for option in SENT},
         )
-        if given["report"]:
-            result["reports"] = run_command.reports(result["invocations"])
     module.exit_json(**result)
 
 

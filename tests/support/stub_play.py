@@ -123,7 +123,7 @@ class StubPlay:
         }  # fmt: skip
         always = self.root / "variables.json"
         always.write_text(json.dumps(self.variables))
-        given = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
+        given = [word for item in variables.items() for word in ("-e", json.dumps(dict([item])))]
         argv = [str(BIN / "ansible-playbook"), f"ecommerce.fleet.{self.name}", "-e", f"@{always}", *given, *arguments]
         done = subprocess.run(
             argv, cwd=self.root, env=environment, capture_output=True, text=True, timeout=120, check=False

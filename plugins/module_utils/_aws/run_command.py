@@ -102,12 +102,13 @@ def run(
     result: dict[str, Any],
     *,
     wait_seconds: float | None = None,
+    report: bool = False,
     **options: Any,
 ) -> None:
     """Run the document on the hosts, after what still runs of it there; the same command is not sent twice. Raises UserError if it fails.
 
     ``result`` is kept up to date on the way, so that it tells where an error came: ``changed``, ``command_id``, ``invocations`` and
-    ``unfinished`` (hosts that may still be at work). ``options``: those of `send`.
+    ``unfinished`` (hosts that may still be at work). With ``report`` also ``reports``, of the hosts that succeeded. ``options``: those of `send`.
     """
     result["unfinished"] = list(instance_ids)
     sent = None
@@ -128,7 +129,11 @@ def run(
         ssm, sent.command_id, instance_ids, sent.seconds if wait_seconds is None else wait_seconds
     )
     result["unfinished"] = unfinished(result["invocations"])
-    if failed := failures(result["invocations"]):
+    failed = failures(result["invocations"])
+    if report:
+        result["reports"], odd = reports(result["invocations"])
+        failed += odd
+    if failed:
         raise UserError(f"command {sent.command_id} failed on {'; '.join(failed)}")
 
 
@@ -189,21 +194,24 @@ def unfinished(invocations: Mapping[str, Invocation]) -> list[str]:
     )
 
 
-def reports(invocations: Mapping[str, Invocation]) -> dict[str, dict[str, Any]]:
-    """Instance id → the JSON object that is the last line of the last step's output. Raises UserError naming the host."""
-    return {instance_id: _report(instance_id, result) for instance_id, result in invocations.items()}
-
-
-def _report(instance_id: str, result: Invocation) -> dict[str, Any]:
-    lines = result["steps"][-1]["stdout"].strip().splitlines() if result["steps"] else []
-    try:
-        report = json.loads(lines[-1] if lines else "")
-    except ValueError:
-        report = None
-    if not isinstance(report, dict):
-        shown = repr(lines[-1][-200:]) if lines else "no output"
-        raise UserError(f"{instance_id}: the last line of the output is no report (a JSON object): {shown}")
-    return report
+def reports(invocations: Mapping[str, Invocation]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Of the hosts that succeeded: instance id → the JSON object that is the last line of the last step's output, and a line for each
+    whose last line is none."""
+    found, odd = {}, []
+    for instance_id, result in sorted(invocations.items()):
+        if result["status"] != "Success":
+            continue
+        lines = result["steps"][-1]["stdout"].strip().splitlines() if result["steps"] else []
+        try:
+            report = json.loads(lines[-1] if lines else "")
+        except ValueError:
+            report = None
+        if isinstance(report, dict):
+            found[instance_id] = report
+        else:
+            shown = repr(lines[-1][-200:]) if lines else "no output"
+            odd.append(f"{instance_id}: the last line of the output is no report (a JSON object): {shown}")
+    return found, odd
 
 
 def _statuses(ssm: Any, command_id: str) -> dict[str, str]:

@@ -181,9 +181,9 @@ def test_a_command_of_a_lost_control_node_is_taken_over_instead_of_sent_again(ss
     same = command(EARLIER, InstanceIds=[HOST], Parameters={**ASKED, "WaitSeconds": ["600"]})
     result: dict[str, Any] = {}
     answers = [("list_commands", {"Commands": [same]}), ("list_command_invocations", listed("InProgress"))]
-    run(ssm, result, *answers, *outcome("Success", '{"updated": []}'))
+    run(ssm, result, *answers, *outcome("Success", '{"updated": []}'), report=True)
     assert (result["command_id"], result["unfinished"]) == (EARLIER, [])
-    assert run_command.reports(result["invocations"]) == {HOST: {"updated": []}}
+    assert result["reports"] == {HOST: {"updated": []}}
 
 
 @pytest.mark.parametrize(
@@ -240,10 +240,21 @@ def test_only_an_agent_that_has_seen_the_end_or_no_beginning_frees_the_host(
 
 
 @pytest.mark.parametrize("output", ["", "done", "3", '{"updated": [--output truncated--'])
-def test_output_that_is_no_report_is_an_error_that_names_the_host(output: str) -> None:
-    invocations = {HOST: {"steps": [{"stdout": output}]}}
+def test_output_that_is_no_report_is_an_error_that_names_the_host(ssm: Any, output: str) -> None:
+    answers = [NONE, ("send_command", {"Command": command()}), *outcome("Success", output)]
     with pytest.raises(UserError, match=rf"{HOST}: the last line of the output is no report"):
-        run_command.reports(invocations)
+        run(ssm, {}, *answers, report=True)
+
+
+def test_a_host_that_fails_or_reports_nothing_costs_no_other_host_its_report() -> None:
+    def ended(status: str, output: str) -> dict[str, Any]:
+        return {"status": status, "steps": [{"stdout": output}]}
+
+    found, odd = run_command.reports(
+        {"i-1": ended("Success", '{"pending": 2}'), "i-2": ended("Failed", "{}"), "i-3": ended("Success", "odd")}
+    )
+    assert found == {"i-1": {"pending": 2}}
+    assert odd == ["i-3: the last line of the output is no report (a JSON object): 'odd'"]
 
 
 def test_the_outcome_is_not_lost_to_an_answer_that_is_throttled(ssm: Any) -> None:

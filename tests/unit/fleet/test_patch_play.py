@@ -272,3 +272,47 @@ def test_with_check_nothing_is_done_and_nothing_fails(patch: StubPlay) -> None:
     played = patch.play("--check")
     assert played.code == 0, played.output
     assert played.steps == ["ssm_document", "fleet_operation begin"]
+
+
+MEMBERS = {"fleet_patch_operation": "Scan", "fleet_inventory": {"members": ["i-1", "i-2"]}}
+
+
+def test_a_scan_asks_all_hosts_at_once_and_takes_none_out_of_service(patch: StubPlay) -> None:
+    reports = {**report("i-1", pending=3)["reports"], **report("i-2")["reports"]}
+    played = patch.play(answers={"ssm_command": [{"changed": True, "reports": reports}]}, **MEMBERS)
+    assert played.code == 0, played.output
+    assert played.steps == ["ssm_document", "ssm_command"]
+    asked = played.named("ssm_command")[0]
+    assert (asked["instance_ids"], asked["parameters"]["Operation"]) == (["i-1", "i-2"], ["Scan"])
+    assert '"pending": 3' in played.output
+
+
+def test_a_scan_of_more_hosts_than_one_command_takes_shows_all_reports(patch: StubPlay) -> None:
+    hosts = [f"i-{n}" for n in range(51)]
+    answers = [{"reports": report("i-0", pending=5)["reports"]}, {"reports": report("i-50", pending=7)["reports"]}]
+    played = patch.play(
+        answers={"ssm_command": answers}, fleet_patch_operation="Scan", fleet_inventory={"members": hosts}
+    )
+    assert played.code == 0, played.output
+    assert [len(call["instance_ids"]) for call in played.named("ssm_command")] == [50, 1]
+    assert '"pending": 5' in played.output
+    assert '"pending": 7' in played.output
+
+
+def test_a_host_that_cannot_be_scanned_is_named_and_the_others_are_shown(patch: StubPlay) -> None:
+    failed = {"failed": True, "msg": "command c-1 failed on i-2: Undeliverable", **report("i-1", pending=3)}
+    played = patch.play(answers={"ssm_command": [failed]}, **MEMBERS)
+    assert played.code != 0
+    assert '"pending": 3' in played.output
+    assert "not known of every host: command c-1 failed on i-2: Undeliverable. Nothing was changed" in played.output
+
+
+def test_a_scan_of_a_group_without_hosts_is_an_error(patch: StubPlay) -> None:
+    played = patch.play(fleet_patch_operation="Scan", fleet_inventory={"members": []})
+    assert played.code != 0
+    assert "no host of shop-test-al2023 in us-east-1 is in service" in played.output
+
+
+def test_a_scan_with_check_asks_no_host(patch: StubPlay) -> None:
+    played = patch.play("--check", **MEMBERS)
+    assert played.code == 0, played.output
