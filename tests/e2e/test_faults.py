@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -201,6 +202,25 @@ def test_a_host_that_is_lost_is_replaced_by_the_group(fleet: Fleet) -> None:
     )
     assert ready.returncode == 0, ready.stdout
     assert lost not in ready.stdout
+
+
+def test_hosts_that_are_launched_during_a_roll_and_after_it_never_serve_another_release_once_it_is_finished(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    publish(fleet, "1.5.0", shop("1.5.0", tmp_path))
+    roll = fleet.start("roll", fleet_release_version="1.5.0")
+    wait_for_line(roll, "TASK [ecommerce.fleet.app_runtime : ", 120)
+    fleet.scale(4)
+    said, _ = roll.communicate(timeout=400)
+    assert roll.returncode == 0, said[-3000:]
+    assert fleet.lifecycle() == ["InService"] * 4
+    assert fleet.versions() == {"1.5.0"}
+    fleet.scale(5)
+    deadline = time.monotonic() + 180
+    while fleet.healthy() < 5:
+        assert fleet.versions() == {"1.5.0"}
+        assert time.monotonic() < deadline, fleet.group()
+    assert fleet.versions(requests=40) == {"1.5.0"}
 
 
 def test_real_credentials_never_reach_a_command_in_the_lab(unchanged_fleet: Fleet) -> None:

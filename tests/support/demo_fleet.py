@@ -126,6 +126,17 @@ class Fleet:
     def lifecycle(self) -> list[str]:
         return sorted(i["LifecycleState"] for i in self.group()["Instances"])
 
+    def scale(self, desired: int) -> None:
+        """Have the group launch or end hosts; returns at once."""
+        argv = ("--auto-scaling-group-name", self.name, "--desired-capacity", str(desired))
+        self.aws("autoscaling", "set-desired-capacity", *argv)
+
+    def healthy(self) -> int:
+        """How many hosts the load balancer calls healthy."""
+        group = self.aws("elbv2", "describe-target-groups", "--names", self.name)["TargetGroups"][0]["TargetGroupArn"]
+        found = self.aws("elbv2", "describe-target-health", "--target-group-arn", group)["TargetHealthDescriptions"]
+        return sum(target["TargetHealth"]["State"] == "healthy" for target in found)
+
     def journal(self) -> dict[str, Any]:
         found = self.aws("ssm", "get-parameter", "--name", f"/fleet/ecommerce-web/lab/{self.os}/operation")
         return dict(json.loads(found["Parameter"]["Value"]))
