@@ -163,6 +163,12 @@ def test_the_check_of_a_patch_is_its_plan(launched: Account) -> None:
     assert "msg: {}" not in text
 
 
+def test_the_check_of_a_scan_names_the_hosts_that_would_be_asked(launched: Account) -> None:
+    text = planned(launched, "patch", fleet_patch_operation="Scan")
+    hosts = [host["InstanceId"] for host in launched.records()["groups"][0]["Instances"]]
+    assert f"Would ask {', '.join(sorted(hosts))}. This is the plan only (--check). Nothing was changed." in text
+
+
 def test_the_check_of_a_launch_is_its_plan(empty: Account, launched: Account) -> None:
     for account, target_group in ((empty, "would be created"), (launched, "is there")):
         text = planned(account, "fleet")
