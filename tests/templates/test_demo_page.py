@@ -20,6 +20,10 @@ SIZES = """[...document.querySelectorAll('svg text')].filter(text => text.checkV
     const svg = text.ownerSVGElement;
     return parseFloat(getComputedStyle(text).fontSize) * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width })"""
 """The size of every text that is shown in a chart, in CSS pixels."""
+CUT_OR_BROKEN = """[...document.querySelectorAll('.tile b')].filter(number =>
+    number.scrollWidth > number.clientWidth || number.getClientRects()[0].height > 1.5 * parseFloat(getComputedStyle(number).fontSize)
+).map(number => number.innerText)"""
+"""The figures that need more than one line or more room than there is."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = Result(
         "al2023", hosts=3, images={"us-east-1": "ami-0123456789abcdef0", "us-west-2": "ami-0123456789abcdef1"}, second_run_changed=0,
         controls={"pass": 700, "fail": 1, "error": 1, "not_applicable": 60, "excepted": 3, "not_applied_here": 20},
-        requests_total=1_201, requests_failed=1, patched_hosts=1, seconds={"total": 330.0},
+        requests_total=1_234_567, requests_failed=1, patched_hosts=1, seconds={"total": 330.0},
         patched={"i-0123456789abcdef0": {"updated": ["glibc-2.34-1.x86_64"], "restarted": ["nginx.service"], "rebooted": False}},
     )  # fmt: skip
     report.write(folder, result, spans, samples)
@@ -56,6 +60,7 @@ def test_everybody_can_read_the_page_and_its_charts(window: Browser, page: Path,
     window.show(page, width=width, dark=dark)
     assert window.violations() == []
     assert window.overflow() == 0
+    assert window.value(CUT_OR_BROKEN) == []
     sizes = window.value(SIZES)
     assert len(sizes) > 20 and min(sizes) >= 10
 
