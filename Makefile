@@ -20,9 +20,9 @@ demo: setup ## the main job from one end to the other on the lab (OS=al2 or OS=a
 check: setup ## the quick loop, without machines: lint, unit tests, templates
 	@.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder tests/lint tests/unit tests/templates $(PYTEST_ARGS)
 
-test: setup ## run all tests
+test: setup ## run the tests (ALL=1: the slow ones too, as CI does)
 	@scripts/setup --core current --no-packer
-	@.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder --durations=20 --durations-min=5 $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder --durations=20 --durations-min=5 $(if $(ALL),--slow) $(PYTEST_ARGS)
 
 backwards: setup ## run the end-to-end tests in reversed order: none depends on another
 	@scripts/setup --core current --no-packer

@@ -41,13 +41,17 @@ LONG = ("test_tools.py", "test_rerun.py", "test_the_role_behaves[hardening]", "t
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--backwards", action="store_true", help="run each suite's tests in reversed order")
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow too, as CI does")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "soak" not in config.option.markexpr:
-        deselected = [item for item in items if item.get_closest_marker("soak")]
-        items[:] = [item for item in items if item not in deselected]
-        config.hook.pytest_deselected(items=deselected)
+    left_out = {"soak", *(() if config.getoption("--slow") else ("slow",))}
+    left_out = {marker for marker in left_out if marker not in config.option.markexpr}
+    kept, deselected = [], []
+    for item in items:
+        (deselected if left_out & {mark.name for mark in item.iter_markers()} else kept).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=deselected)
     side_by_side = hasattr(config, "workerinput")
     suites = SUITES_SIDE_BY_SIDE if side_by_side else SUITES
 

@@ -13,7 +13,9 @@ import pytest
 from tests.support.sanity import VENVS, build, sanity, unpack
 
 
-@pytest.mark.parametrize("core", VENVS)
+@pytest.mark.parametrize(
+    "core", [pytest.param(core, marks=pytest.mark.slow if core == "2.16" else ()) for core in VENVS]
+)
 def test_ansible_test_sanity_has_no_error(core: str) -> None:
     done = sanity(core, [])
     errors = [line for line in done.stdout.splitlines() if line.startswith(("ERROR", "FATAL"))]

@@ -10,7 +10,7 @@ import pytest
 from demo.flow import changed
 from tests.support.demo_fleet import LAB, ROOT, DemoLab, kill, wait_for_line
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.image_lab import EAST, NOTHING, WEST, ImageLab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 
 @pytest.fixture

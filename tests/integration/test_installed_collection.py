@@ -14,7 +14,7 @@ import pytest
 from tests.support.image_lab import ROOT, ImageLab
 from tests.support.sanity import build
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 ACCOUNT, LAB_ACCOUNT = "111111111111", "000000000000"
 
 

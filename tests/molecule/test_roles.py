@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
 LAB = [sys.executable, "-m", "lab"]
 SCENARIO_SECONDS = 900
+SLOW = ("admin_access", "app_runtime", "cloudwatch_agent", "hardening", "proxysql")
+"""The longest. What the demo needs of them is proven by it as well."""
 
 pytestmark = [pytest.mark.molecule, pytest.mark.lab]
 
@@ -41,7 +43,9 @@ def test_every_role_has_a_scenario() -> None:
     assert roles - set(SCENARIOS) == set()
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in SCENARIOS]
+)
 @pytest.mark.usefixtures("lab")
 def test_the_role_behaves(scenario: str, environment: dict[str, str]) -> None:
     done = subprocess.run(

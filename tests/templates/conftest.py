@@ -37,7 +37,7 @@ def render() -> Render:
         known["ansible_search_path"] = [str(ROLES / role)]
         known["inventory_hostname"] = "web-1"
         known["ansible_facts"] = {"distribution_version": release, **known.get("ansible_facts", {})}
-        text = trust_as_template("{{ lookup('ansible.builtin.template', '" + template + "') }}")
+        text = trust_as_template("{{ lookup('ecommerce.fleet.template', '" + template + "') }}")
         result = Templar(loader=loader, variables=known).template(text)
         assert isinstance(result, str)
         return result

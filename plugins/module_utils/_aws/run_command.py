@@ -108,7 +108,8 @@ def run(
     """Run the document on the hosts, after what still runs of it there; the same command is not sent twice. Raises UserError if it fails.
 
     ``result`` is kept up to date on the way, so that it tells where an error came: ``changed``, ``command_id``, ``invocations`` and
-    ``unfinished`` (hosts that may still be at work). With ``report`` also ``reports``, of the hosts that succeeded. ``options``: those of `send`.
+    ``unfinished`` (hosts that may still be at work). With ``report`` also ``reports``, of the hosts that succeeded.
+    ``options``: those of `send`.
     """
     result["unfinished"] = list(instance_ids)
     sent = None

@@ -34,8 +34,8 @@ NAMED_MISSING = 20
 FORMULA = re.compile(
     r"^(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\n])|(?<=[;\t\n])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])"
 )
-"""Before what a spreadsheet takes for a formula, also after white space that it drops, in full width, and after what separates cells where a
-comma is the decimal sign."""
+"""Before what a spreadsheet takes for a formula, also after white space that it drops, in full width, and after what separates cells
+where a comma is the decimal sign."""
 
 
 @dataclass(frozen=True)
