@@ -32,15 +32,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         role = variables["role_name"].rpartition(".")[2]
         facts = variables.get("ansible_facts", {})
         self._validate(role, facts, variables)
-        versions = facts.get("package_versions")
-        if versions is None:
-            versions = self._installed()
-            result["ansible_facts"] = {"package_versions": versions}
-        missing = role_rules.missing(arguments["packages"], arguments["version"] or "", versions)
+        if not {"package_versions", "accounts"} <= facts.keys():
+            facts = result["ansible_facts"] = self._look()
+        missing = role_rules.missing(arguments["packages"], arguments["version"] or "", facts["package_versions"])
         if missing:
             result |= self._install(role, missing, arguments["version"], variables)
             if result.get("changed") and not self._task.check_mode:
-                result["ansible_facts"] = {"package_versions": self._installed()}
+                result["ansible_facts"] = self._look()
         return result
 
     def _validate(self, role: str, facts: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
@@ -57,12 +55,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
         return role_inputs.role_violations(role, given, facts["distribution_version"])
 
-    def _installed(self) -> dict[str, list[str]]:
-        """The versions of the host's packages, once its first boot is over."""
-        listed = self._low_level_execute_command(role_rules.LIST_PACKAGES)
+    def _look(self) -> dict[str, dict[str, Any]]:
+        """The host's packages and accounts, once its first boot is over."""
+        listed = self._low_level_execute_command(role_rules.LOOK)
         if listed["rc"] != 0:
             raise AnsibleActionFail(role_rules.list_error(listed["rc"], listed["stderr"] or listed["stdout"]))
-        return role_rules.versions(listed["stdout"])
+        return role_rules.looked(listed["stdout"])
 
     def _install(self, role: str, missing: list[str], version: str | None, variables: dict[str, Any]) -> dict[str, Any]:
         """Through Ansible's own package action; only `changed`, `failed` and `msg` of its result."""

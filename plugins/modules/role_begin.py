@@ -17,7 +17,7 @@ description:
   - Refuses a host whose operating system the collection does not support, and values of the role's variables that are not allowed, alone or
     together, before anything changes. It names all of them at once.
   - The values are those of the variables in the role's argument specs.
-  - Makes the host's packages known as C(ansible_facts.package_versions), unless they are.
+  - Makes the host's packages known as C(ansible_facts.package_versions) and its accounts as C(ansible_facts.accounts), unless they are.
   - Installs those of O(packages) that are missing. When all are there, the host is not contacted.
 options:
   packages:
@@ -46,8 +46,9 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description:
-    - C(package_versions), if it was not known before or has changed. It has the installed versions by the package's name, each as
-      [epoch:]version-release.
+    - C(package_versions) and C(accounts), if they were not known before or have changed.
+    - The first has the installed versions by the package's name, each as [epoch:]version-release; the second C(home) and C(shell) by the
+      account's name.
   returned: when needed
   type: dict
 """

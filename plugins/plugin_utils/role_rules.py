@@ -26,26 +26,29 @@ RULES: dict[str, Callable[[Values], list[str]]] = {
 """Role → its rules: one sentence for each value that is not allowed. The other roles' argument specs say all there is to say."""
 RELEASES = ("2", "2023")
 FIRST_BOOT_SECONDS = 900
+PASSWD_FIELDS = 7
 FIRST_BOOT_CODE = 124
 """What `timeout` ends with."""
 # cloud-init writes result.json when all of its work at this boot is done. Where it was switched off it never does, and `status` says so.
-LIST_PACKAGES = (
+ACCOUNTS_FOLLOW = "--"
+LOOK = (
     "if [ -d /run/cloud-init ] && [ ! -e /run/cloud-init/result.json ] && command -v cloud-init >/dev/null; then "
     f"timeout {FIRST_BOOT_SECONDS} cloud-init status --wait >/dev/null 2>&1; [ $? -ne {FIRST_BOOT_CODE} ] || exit {FIRST_BOOT_CODE}; fi; "
     r"rpm --query --all --queryformat '%{NAME} %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\n'"
+    f" && echo {ACCOUNTS_FOLLOW} && getent passwd"
 )
 """Amazon Linux 2 installs security updates at its first boot (repo_upgrade in cloud.cfg): what is listed before that is soon wrong, and
 the package manager is locked."""
 
 
 def list_error(code: int, output: str) -> str:
-    """Why the packages could not be listed. `code`: of LIST_PACKAGES."""
+    """Why the packages could not be listed. `code`: of LOOK."""
     if code == FIRST_BOOT_CODE:
         return (
             f"cloud-init is still at work after {FIRST_BOOT_SECONDS} s, and may be installing packages; see `cloud-init status --long` and "
             "/var/log/cloud-init-output.log on the host, then run this again."
         )
-    return f"Listing the host's packages: {output}"
+    return f"Listing the host's packages and accounts: {output}"
 
 
 def unsupported(facts: Mapping[str, Any]) -> str | None:
@@ -66,19 +69,24 @@ def violations(role: str, values: Values) -> list[str]:
         return [f"Its variables can't be read: {error!r}; see the role's argument specs for their shape."]
 
 
-def versions(listed: str) -> dict[str, list[str]]:
-    """Name → its installed versions, each as [epoch:]version-release. `listed`: what LIST_PACKAGES prints.
+def looked(listed: str) -> dict[str, dict[str, Any]]:
+    """The facts `package_versions`, name → installed versions, each as [epoch:]version-release, and `accounts`, name → home and shell.
 
-    Ansible copies a host's facts for each template: with all that package_facts says, that took a tenth of a run.
+    `listed`: what LOOK prints. Ansible copies a host's facts often: with all that package_facts says, that took a tenth of a run.
     """
-    found: dict[str, list[str]] = {}
-    for name, *version in map(str.split, filter(str.strip, listed.splitlines())):
-        found.setdefault(name, []).extend(version)
-    return found
+    packages, _separator, passwd = listed.partition(f"\n{ACCOUNTS_FOLLOW}\n")
+    versions: dict[str, list[str]] = {}
+    for name, *version in map(str.split, filter(str.strip, packages.splitlines())):
+        versions.setdefault(name, []).extend(version)
+    entries = [fields for fields in (line.split(":") for line in passwd.splitlines()) if len(fields) == PASSWD_FIELDS]
+    return {
+        "package_versions": versions,
+        "accounts": {name: {"home": home, "shell": shell} for name, *_, home, shell in entries},
+    }
 
 
 def missing(packages: Sequence[str], version: str, installed: Mapping[str, Sequence[str]]) -> list[str]:
-    """What the package manager is to install. `version`: that of all of them; empty accepts any. `installed`: as `versions` gives it."""
+    """What the package manager is to install. `version`: that of all of them; empty accepts any. `installed`: as `looked` gives it."""
     return [
         f"{name}-{version}" if version else name
         for name in packages

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,7 +59,30 @@ def test_only_what_is_missing_is_installed(packages: list[str], version: str, ex
 
 
 def test_every_installed_version_of_a_package_is_known() -> None:
-    assert role_rules.versions("kernel 6.1-3\nnginx 1:1.26.0-1.amzn2\nkernel 6.12-1\n") == INSTALLED
+    listed = "kernel 6.1-3\nnginx 1:1.26.0-1.amzn2\nkernel 6.12-1\n--\nroot:x:0:0:root:/root:/bin/bash\n"
+    assert role_rules.looked(listed)["package_versions"] == INSTALLED
+
+
+def test_every_account_is_known_by_home_and_shell_and_an_odd_line_is_none() -> None:
+    listed = "nginx 1-1\n--\napp:x:990:990::/opt/app:/sbin/nologin\n-- \nodd:x\ncaf\udce9:x:1:1::/home/x y:\n"
+    assert role_rules.looked(listed)["accounts"] == {
+        "app": {"home": "/opt/app", "shell": "/sbin/nologin"},
+        "caf\udce9": {"home": "/home/x y", "shell": ""},
+    }
+
+
+def test_what_a_host_prints_is_read_as_it_is(tmp_path: Path) -> None:
+    program = tmp_path / "rpm"
+    program.write_text("#!/bin/sh\necho nginx 1-1\n")
+    program.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", role_rules.LOOK],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert role_rules.looked(done.stdout)["accounts"]["root"]["home"] == "/root"
 
 
 def test_an_installation_that_fails_names_the_value_the_place_and_the_remedy() -> None:
