@@ -47,10 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     left_out = {"soak", *(() if config.getoption("--slow") else ("slow",))}
     left_out = {marker for marker in left_out if marker not in config.option.markexpr}
-    kept, deselected = [], []
-    for item in items:
-        (deselected if left_out & {mark.name for mark in item.iter_markers()} else kept).append(item)
-    items[:] = kept
+    deselected = [item for item in items if left_out & {mark.name for mark in item.iter_markers()}]
+    items[:] = [item for item in items if item not in deselected]
     config.hook.pytest_deselected(items=deselected)
     side_by_side = hasattr(config, "workerinput")
     suites = SUITES_SIDE_BY_SIDE if side_by_side else SUITES
