@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from tests.support.tree import ROOT, output, roles, run
 
@@ -41,6 +43,30 @@ def test_the_collection_holds_what_a_user_needs_and_nothing_else(artifact: Path)
         names = archive.getnames()
     assert [name for name in names if name.startswith(NOT_SHIPPED)] == []
     assert {"README.md", "LICENSE", "meta/runtime.yml", *(f"roles/{role}" for role in roles())} <= set(names)
+
+
+def installed(python: str) -> dict[str, Version]:
+    """The versions of the collections that our environment `python` tries."""
+    found = (ROOT / python).glob("lib/python*/site-packages/ansible_collections/*/*/MANIFEST.json")
+    described = [json.loads(file.read_text())["collection_info"] for file in found]
+    return {f"{info['namespace']}.{info['name']}": Version(info["version"]) for info in described}
+
+
+def test_what_is_demanded_of_other_collections_has_the_bounds_of_what_is_tried() -> None:
+    """Galaxy gives the newest version that is allowed, whatever ansible-core is there."""
+    pinned = {
+        item["name"]: item["version"] for item in yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]
+    }
+    tried = {name: [installed(".venv")[name]] for name in pinned}
+    assert {name: str(version) for name, (version,) in tried.items()} == pinned
+    assert all(f"{name}:{version}" in (ROOT / "README.md").read_text() for name, version in pinned.items())
+    if (ROOT / ".venv-current").exists():
+        tried = {name: [*versions, installed(".venv-current")[name]] for name, versions in tried.items()}
+    for name, demanded in yaml.safe_load((ROOT / "galaxy.yml").read_text())["dependencies"].items():
+        allowed = SpecifierSet(demanded)
+        assert all(version in allowed for version in tried[name]), name
+        if (ROOT / ".venv-current").exists():
+            assert Version(f"{max(tried[name]).major + 1}.0.0") not in allowed, name
 
 
 def test_the_built_collection_installs(artifact: Path, tmp_path: Path) -> None:
