@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
@@ -15,6 +16,9 @@ from ..plugin_utils import role_rules
 from ..plugin_utils._inputs import role_inputs
 
 ARGUMENTS = {"packages": {"type": "list", "elements": "str", "default": []}, "version": {"type": "str"}}
+
+RUN = "seen_in_run"
+"""The fact that says in which run the others were seen: a cache of facts keeps those of earlier runs, and a host changes in between."""
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -32,7 +36,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         role = variables["role_name"].rpartition(".")[2]
         facts = variables.get("ansible_facts", {})
         self._validate(role, facts, variables)
-        if not {"package_versions", "accounts"} <= facts.keys():
+        if facts.get(RUN) != constants.DEFAULT_LOCAL_TMP:
             facts = result["ansible_facts"] = self._look()
         missing = role_rules.missing(arguments["packages"], arguments["version"] or "", facts["package_versions"])
         if missing:
@@ -55,12 +59,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
         return role_inputs.role_violations(role, given, facts["distribution_version"])
 
-    def _look(self) -> dict[str, dict[str, Any]]:
-        """The host's packages and accounts, once its first boot is over."""
+    def _look(self) -> dict[str, Any]:
+        """The host's packages and accounts, once its first boot is over. The directory for temporary files is another one in each run."""
         listed = self._low_level_execute_command(role_rules.LOOK)
         if listed["rc"] != 0:
             raise AnsibleActionFail(role_rules.list_error(listed["rc"], listed["stderr"] or listed["stdout"]))
-        return role_rules.looked(listed["stdout"])
+        return {**role_rules.looked(listed["stdout"]), RUN: constants.DEFAULT_LOCAL_TMP}
 
     def _install(self, role: str, missing: list[str], version: str | None, variables: dict[str, Any]) -> dict[str, Any]:
         """Through Ansible's own package action; only `changed`, `failed` and `msg` of its result."""

@@ -17,7 +17,8 @@ description:
   - Refuses a host whose operating system the collection does not support, and values of the role's variables that are not allowed, alone or
     together, before anything changes. It names all of them at once.
   - The values are those of the variables in the role's argument specs.
-  - Makes the host's packages known as C(ansible_facts.package_versions) and its accounts as C(ansible_facts.accounts), unless they are.
+  - Makes the host's packages known as C(ansible_facts.package_versions) and its accounts as C(ansible_facts.accounts), unless they
+    are since an earlier role of the same run. What a cache of facts has from an earlier run is not taken.
   - Installs those of O(packages) that are missing. When all are there, the host is not contacted.
 options:
   packages:

@@ -39,3 +39,32 @@ def test_a_value_that_the_argument_specs_do_not_allow_is_refused_before_the_host
     output = " ".join(done.stdout.split()).replace("''", "'")
     assert [text for text in ["nginx on nowhere: ", *said, "Nothing was changed."] if text not in output] == []
     assert "unreachable=0" in output
+
+
+def test_what_a_cache_of_facts_has_of_an_earlier_run_is_not_taken_for_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    facts = {"distribution": "Amazon", "distribution_version": "2023", "cacheable": True}
+    begin = {"ecommerce.fleet.role_begin": {}, "vars": {"role_name": "ecommerce.fleet.ssm_agent"}}
+    shown = {"ansible.builtin.debug": {"var": "ansible_facts.package_versions"}}
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [{"ansible.builtin.set_fact": facts}, begin, begin, shown],
+    }
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    environment = {
+        **os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "COLUMNS": "1000", "NO_COLOR": "1",
+        "ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path / "cache"),
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+    }  # fmt: skip
+    for package in ("nginx", "httpd"):
+        program = tmp_path / "bin/rpm"
+        program.write_text(f"#!/bin/sh\necho asked >>{tmp_path}/calls\necho {package} 1-1\n")
+        program.chmod(0o755)
+        done = subprocess.run(
+            [Path(sys.executable).parent / "ansible-playbook", "-i", "here,", "-c", "local", tmp_path / "play.yml"],
+            env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"{package}:" in done.stdout
+    assert len((tmp_path / "calls").read_text().splitlines()) == 2, "once a run"
