@@ -66,15 +66,12 @@ def collection(folder: Path) -> Path:
         "roles/app_runtime/tasks/main.yml",
         "plugins/action/check_inventory.py",
     )
-    parents = {str(parent) for name in replaced for parent in Path(name).parents} - {
-        "roles/app_runtime",
-        "roles/app_runtime/tasks",
-    }
+    parents = {str(parent) for name in replaced for parent in Path(name).parents}
     for parent in sorted(parents):
         (fleet / parent).mkdir(parents=True, exist_ok=True)
         for item in (ROOT / parent).iterdir():
             name = str(item.relative_to(ROOT))
-            if name not in parents and name not in replaced and name != "roles/app_runtime":
+            if name not in parents and name not in replaced:
                 (fleet / name).symlink_to(item)
     (fleet / replaced[0]).write_text((HERE / "aws_client.py").read_text())
     plan = (ROOT / replaced[1]).read_text()
@@ -83,7 +80,6 @@ def collection(folder: Path) -> Path:
     check = (ROOT / replaced[3]).read_text()
     assert ASKED in check
     (fleet / replaced[3]).write_text(check.replace(ASKED, PLAYED))
-    (fleet / replaced[2]).parent.mkdir(parents=True)
     (fleet / replaced[2]).write_text(DEPLOY)
     return folder
 
@@ -168,7 +164,8 @@ class Played:
             for document in client.list_documents()["DocumentIdentifiers"]:
                 client.delete_document(Name=document["Name"])
             for name, version in ((RELEASE, "1.0.0"), (f"{RELEASE}s/1.1.0", "1.1.0")):
-                client.put_parameter(Name=name, Type="String", Value=json.dumps({"version": version, "kind": "nodejs"}))
+                release = {"version": version, "kind": "nodejs", "url": "s3://played/shop.tar.gz", "sha256": "0" * 64}
+                client.put_parameter(Name=name, Type="String", Value=json.dumps(release))
 
     def launch(self, **zones: str) -> None:
         """Host name, with an underscore for the hyphen → zone letter."""
