@@ -31,11 +31,11 @@ from .selection import Exemption
 GOOD = ("pass", "changed")
 NAMED_MISSING = 20
 """So many missing hosts are named on the terminal; all are in the reports."""
-FORMULA = re.compile(
-    r"^(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\n])|(?<=[;\t\n])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])"
-)
-"""Before what a spreadsheet takes for a formula, also after white space that it drops, in full width, and after what separates cells
-where a comma is the decimal sign."""
+# Also signs that compatibility normalization (NFKC) makes one of these: full width, small, raised, lowered.
+_SIGN = r"\s*[=+\-@\u207a\u207c\u208a\u208c\u2a75\u2a76\ufb29\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
+FORMULA = re.compile(rf"^(?={_SIGN}|[\t\n])|(?<=[;\t\n])(?={_SIGN})")
+"""Before what a spreadsheet takes for a formula, also after white space that it drops, and after what separates cells where a comma is the
+decimal sign."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import datetime
 import io
 import json
 import re
+import sys
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -292,6 +294,13 @@ def test_a_report_that_can_not_be_written_leaves_no_temporary_file(
     with pytest.raises(OSError, match="No space left"):
         report.write_host(tmp_path, made(STATUSES))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_form_of_a_sign_that_begins_a_formula_is_left_out() -> None:
+    every = map(chr, [*range(0xD800), *range(0xE000, sys.maxunicode + 1)])
+    signs = [sign for sign in every if unicodedata.normalize("NFKC", sign).strip().startswith(("=", "+", "-", "@"))]
+    assert len(signs) > 4
+    assert [sign for sign in signs if not report.FORMULA.match(sign) or not report.FORMULA.search(f"a; {sign}")] == []
 
 
 @pytest.mark.parametrize(
