@@ -15,7 +15,9 @@ description:
   - With ansible-core 2.19 and newer, which refuse what makes that possible, they are copied.
 version_added: 0.2.0
 options:
-  _terms: {description: Templates, found as P(ansible.builtin.template#lookup) finds them., required: true}
+  _terms:
+    description: Templates, found as P(ansible.builtin.template#lookup) finds them.
+    required: true
 author:
   - The ecommerce.fleet maintainers (@ecommerce-fleet)
 """
