@@ -81,7 +81,7 @@ def looked(listed: str) -> dict[str, dict[str, Any]]:
     entries = [fields for fields in (line.split(":") for line in passwd.splitlines()) if len(fields) == PASSWD_FIELDS]
     return {
         "package_versions": versions,
-        "accounts": {name: {"home": home, "shell": shell} for name, *_, home, shell in entries},
+        "accounts": {name: {"home": home, "shell": shell} for name, *_others, home, shell in entries},
     }
 
 

@@ -102,3 +102,29 @@ def test_no_role_names_another(role: str) -> None:
 def test_every_role_begins_with_the_same_check(role: str) -> None:
     first = yaml.safe_load((ROOT / "roles" / role / "tasks/main.yml").read_text())[0]
     assert "ecommerce.fleet.role_begin" in first
+
+
+def scalars(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for part in value.values() for text in scalars(part)]
+    return [text for part in value for text in scalars(part)] if isinstance(value, list) else [str(value)]
+
+
+@pytest.mark.parametrize("role", roles())
+def test_no_number_is_rendered_as_json_that_is_text_on_another_core(role: str) -> None:
+    """ansible-core 2.16 makes text of "{{ x | int }}" in a structure, newer ones keep the number: each would change what the other wrote."""
+    files = sorted((ROOT / "roles" / role).rglob("*.yml"))
+    rendered = {
+        name
+        for file in files
+        for expression in re.findall(r"\{\{([^{}]*)\|\s*to_(?:nice_)?json", file.read_text())
+        for name in re.findall(r"\b__\w+", expression)
+    }
+    variables = {
+        name: value
+        for file in files
+        if "vars" in file.parts
+        for name, value in yaml.safe_load(file.read_text()).items()
+    }
+    typed = re.compile(r"\|\s*(int|float|bool)\s*\}\}$")
+    assert [(n, t) for n in rendered & variables.keys() for t in scalars(variables[n]) if typed.search(t)] == []
