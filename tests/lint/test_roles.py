@@ -112,7 +112,7 @@ def scalars(value: Any) -> list[str]:
 
 @pytest.mark.parametrize("role", roles())
 def test_no_number_is_rendered_as_json_that_is_text_on_another_core(role: str) -> None:
-    """ansible-core 2.16 makes text of "{{ x | int }}" in a structure, newer ones keep the number: each would change what the other wrote."""
+    """ansible-core 2.16 makes text of "{{ x | int }}" in a structure, newer ones keep the number: each changes what the other wrote."""
     files = sorted((ROOT / "roles" / role).rglob("*.yml"))
     rendered = {
         name
