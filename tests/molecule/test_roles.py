@@ -16,7 +16,7 @@ from tests.support.labs import own_name
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
 LAB = [sys.executable, "-m", "lab"]
-SCENARIO_SECONDS = 900
+SCENARIO_SECONDS = 1500
 SLOW = ("admin_access", "app_runtime", "cloudwatch_agent", "hardening", "proxysql")
 """The longest. What the demo needs of them is proven by it as well."""
 
