@@ -19,6 +19,7 @@ from cloudwatch_standin.aws import AwsError  # noqa: E402
 from cloudwatch_standin.journal import Journal  # noqa: E402
 
 from tests.support.embedded_metrics import EMF  # noqa: E402
+from tests.support.ports import free_port  # noqa: E402
 
 
 def trace(receiver: str, **settings: Any) -> dict[str, Any]:
@@ -67,12 +68,6 @@ def test_statsd_lines_are_added_up_by_name_kind_and_tags() -> None:
         ("users", None): ([2.0], "set"),
     }
     assert totals.take({}) == []
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_receivers_take_what_comes_and_refuse_what_they_do_not_ship() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import socket
 import sys
 import threading
 import time
@@ -24,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "lab/standin/packages/proxysql/root/usr/lib/proxysql-standin"))
 
 from proxysql_standin import config, front  # noqa: E402
+
+from tests.support.ports import free_port  # noqa: E402
 
 
 def program(file: Path) -> Any:
@@ -48,11 +49,6 @@ READER = {"address": "10.0.0.9", "role": "reader", "instance_class": "db.r5.larg
 def values(**changed: Any) -> dict[str, Any]:
     given = {"servers": [WRITER], "users": ["shop"], "fleet_maximum": 6}
     return {name: DEFAULTS.get(f"proxysql_{name}") for name in NAMES} | given | changed
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Running:
