@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.accounts import passwd_entries
 from ansible_collections.ecommerce.fleet.plugins.plugin_utils import nginx_rules, system_rules
 from ansible_collections.ecommerce.fleet.plugins.plugin_utils._agents import cloudwatch, inspector_rules
 from ansible_collections.ecommerce.fleet.plugins.plugin_utils._app import values as app_values
@@ -26,11 +27,10 @@ RULES: dict[str, Callable[[Values], list[str]]] = {
 """Role → its rules: one sentence for each value that is not allowed. The other roles' argument specs say all there is to say."""
 RELEASES = ("2", "2023")
 FIRST_BOOT_SECONDS = 900
-PASSWD_FIELDS = 7
 FIRST_BOOT_CODE = 124
 """What `timeout` ends with."""
-# cloud-init writes result.json when all of its work at this boot is done. Where it was switched off it never does, and `status` says so.
 ACCOUNTS_FOLLOW = "--"
+# cloud-init writes result.json when all of its work at this boot is done. Where it was switched off it never does, and `status` says so.
 LOOK = (
     "if [ -d /run/cloud-init ] && [ ! -e /run/cloud-init/result.json ] && command -v cloud-init >/dev/null; then "
     f"timeout {FIRST_BOOT_SECONDS} cloud-init status --wait >/dev/null 2>&1; [ $? -ne {FIRST_BOOT_CODE} ] || exit {FIRST_BOOT_CODE}; fi; "
@@ -78,11 +78,8 @@ def looked(listed: str) -> dict[str, dict[str, Any]]:
     versions: dict[str, list[str]] = {}
     for name, *version in map(str.split, filter(str.strip, packages.splitlines())):
         versions.setdefault(name, []).extend(version)
-    entries = [fields for fields in (line.split(":") for line in passwd.splitlines()) if len(fields) == PASSWD_FIELDS]
-    return {
-        "package_versions": versions,
-        "accounts": {name: {"home": home, "shell": shell} for name, *_others, home, shell in entries},
-    }
+    accounts = {entry["name"]: {"home": entry["home"], "shell": entry["shell"]} for entry in passwd_entries(passwd)}
+    return {"package_versions": versions, "accounts": accounts}
 
 
 def missing(packages: Sequence[str], version: str, installed: Mapping[str, Sequence[str]]) -> list[str]:

@@ -22,6 +22,8 @@ from types import ModuleType
 import pytest
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.runtimes import Runtimes
 
+from tests.support.ports import free_port
+
 SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop"
 RUNNERS = {"nodejs": ["node", "server.js"], "python": [sys.executable, "server.py"]}
 
@@ -71,9 +73,7 @@ class Server:
         path, _digest = build.build(kind, "3.2.1", where)
         with tarfile.open(path) as tar:
             tar.extractall(where / "release", filter="data")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.process = subprocess.Popen(
             RUNNERS[kind], cwd=where / "release", env={**os.environ, "PORT": str(self.port)}, stdout=subprocess.DEVNULL
         )
