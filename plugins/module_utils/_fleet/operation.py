@@ -16,7 +16,17 @@ from .._host.undo import undo
 from . import journal
 from .api import FleetApi
 from .lock import Lock
-from .plan import Fleet, Host, Plan, PlanError, describe_hosts, describe_plan, make_plan, seconds_per_batch
+from .plan import (
+    Fleet,
+    Host,
+    Plan,
+    PlanError,
+    check_return,
+    describe_hosts,
+    describe_plan,
+    make_plan,
+    seconds_per_batch,
+)
 
 Result = dict[str, Any]
 LAUNCH_SECONDS = 300
@@ -190,6 +200,8 @@ def move_host(
     fleet = api.read()
     host = fleet.host(instance_id)
     changed = _in_standby(host) != (state == "standby")
+    if changed and state == "standby":
+        check_return(fleet)
     if not check_mode:
         seconds = wait_seconds or (fleet.drain_seconds if state == "standby" else fleet.healthy_seconds)
         if changed:

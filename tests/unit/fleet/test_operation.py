@@ -281,6 +281,25 @@ def test_what_somebody_else_had_suspended_stays_suspended() -> None:
     assert api.calls == []
 
 
+@pytest.mark.parametrize("process", ["Launch", "AddToLoadBalancer"])
+def test_no_host_is_taken_out_while_the_group_could_not_take_it_back(process: str) -> None:
+    api, store, lock = FakeApi("InService", "InService"), FakeStore(), FakeLock()
+    api.suspended = ("Terminate", process)
+    for check_mode in (True, False):
+        with pytest.raises(PlanError, match=f"{process} is suspended.*resume-processes"):
+            operation.begin(api, store, lock, BEGIN, check_mode)
+        assert (api.calls, store.journal, lock.held) == ([], None, False)
+    with pytest.raises(PlanError, match=f"{process} is suspended"):
+        operation.move_host(api, "i-1", "standby")
+    assert api.calls == []
+
+
+def test_a_host_in_standby_is_returned_also_when_registering_new_ones_is_suspended() -> None:
+    api = FakeApi("Standby", "InService")
+    api.suspended = ("AddToLoadBalancer",)
+    assert operation.move_host(api, "i-1", "in_service")["changed"]
+
+
 def test_what_a_killed_run_has_suspended_is_resumed_by_the_run_that_resumes_it() -> None:
     api, store = FakeApi("InService", "InService"), FakeStore()
     operation.begin(api, store, FakeLock(), BEGIN, False)
