@@ -29,6 +29,7 @@ class FakeApi:
         self.calls: list[tuple[str, Any]] = []
 
     suspended: tuple[str, ...] = ()
+    refuses_to_suspend = False
 
     def read(self) -> Fleet:
         hosts = tuple(
@@ -62,6 +63,8 @@ class FakeApi:
         self.lifecycle[instance_id] = "InService"
 
     def suspend_rebalancing(self) -> None:
+        if self.refuses_to_suspend:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not for you"}}, "SuspendProcesses")
         self.calls.append(("rebalancing", "suspended"))
 
     def resume_rebalancing(self) -> None:
@@ -214,6 +217,25 @@ def test_a_refused_operation_does_not_go_on_holding_the_fleet() -> None:
     with pytest.raises(PlanError, match="batch size 0"):
         operation.begin(FakeApi("InService", "InService"), FakeStore(), lock, {**BEGIN, "batch_size": 0}, False)
     assert not lock.held
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_beginning_that_fails_half_way_leaves_nothing_begun(resumed: bool) -> None:
+    api, store, lock = FakeApi("InService", "InService"), FakeStore(), FakeLock()
+    if resumed:
+        operation.begin(api, store, lock, BEGIN, False)
+        mark(api, store, "i-1", state="standby")
+        stop(api, store, lock)
+    before = store.journal
+    api.refuses_to_suspend = True
+    with pytest.raises(ClientError, match="not for you"):
+        operation.begin(api, store, lock, BEGIN, False)
+    assert not lock.held
+    assert store.journal == before if resumed else (store.journal.status, store.journal.hosts) == ("finished", {})
+    api.refuses_to_suspend = False
+    other = {**BEGIN, "operation": "patch", "subject": "Install"}
+    if not resumed:
+        assert operation.begin(api, store, lock, other, False)["batches"]
 
 
 def test_a_run_whose_hold_was_taken_over_writes_nothing_more() -> None:
