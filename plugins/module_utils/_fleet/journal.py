@@ -20,7 +20,7 @@ from typing import Any
 from .._aws import parameters
 from .._aws.errors import UserError
 
-RUNNING, STOPPED, FINISHED = "running", "stopped", "finished"
+RUNNING, STOPPED, FINISHED = STATUSES = "running", "stopped", "finished"
 LEAST_MESSAGE = 200
 """Characters of a message that are kept, whatever the journal's length."""
 
@@ -51,6 +51,9 @@ class Journal:
         return sorted(i for i, state in self.hosts.items() if state == "standby")
 
 
+EMPTY = Journal(operation="", subject="")
+
+
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -61,7 +64,12 @@ def parse(text: str | None) -> Journal | None:
         return None
     try:
         data: dict[str, Any] = json.loads(text)
-        return Journal(**data)
+        found = Journal(**data)
+        if odd := [name for name, value in data.items() if type(value) is not type(getattr(EMPTY, name))]:
+            raise ValueError(f"{odd[0]} is {data[odd[0]]!r}")
+        if found.status not in STATUSES or any(state not in ("standby", "done") for state in found.hosts.values()):
+            raise ValueError(f"status {found.status}, hosts {found.hosts}")
+        return found
     except (ValueError, TypeError) as error:
         raise JournalError(f"the journal is not one of ours ({error}): look at it and delete the parameter") from error
 

@@ -114,8 +114,11 @@ class Lock:
         if not found:
             return None, 0
         try:
-            held = dict(json.loads(found[0]["Value"]))
-            held["holder"]["node"], held["since"], datetime.fromisoformat(held["until"])
+            value = found[0]["Value"]
+            held = dict(json.loads(value))
+            _who(held), held["holder"]["node"], held["holder"]["started"]
+            if not isinstance(held["holder"]["pid"], int) or datetime.fromisoformat(held["until"]).tzinfo is None:
+                raise ValueError(value)
         except (ValueError, TypeError, KeyError) as error:
             raise HeldError(
                 f"parameter {self._name} is not one of ours ({error!r}): look at it and delete it."
