@@ -65,13 +65,20 @@ def parse(text: str | None) -> Journal | None:
     try:
         data: dict[str, Any] = json.loads(text)
         found = Journal(**data)
-        if odd := [name for name, value in data.items() if type(value) is not type(getattr(EMPTY, name))]:
-            raise ValueError(f"{odd[0]} is {data[odd[0]]!r}")
-        if found.status not in STATUSES or any(state not in ("standby", "done") for state in found.hosts.values()):
-            raise ValueError(f"status {found.status}, hosts {found.hosts}")
-        return found
     except (ValueError, TypeError) as error:
         raise JournalError(f"the journal is not one of ours ({error}): look at it and delete the parameter") from error
+    if odd := _odd(found):
+        raise JournalError(f"the journal is not one of ours ({odd}): look at it and delete the parameter")
+    return found
+
+
+def _odd(found: Journal) -> str:
+    """What in it this version has not written, for a message; empty if it has."""
+    for name, value in asdict(EMPTY).items():
+        if type(getattr(found, name)) is not type(value):
+            return f"{name} is {getattr(found, name)!r}"
+    known = found.status in STATUSES and all(state in ("standby", "done") for state in found.hosts.values())
+    return "" if known else f"status {found.status}, hosts {found.hosts}"
 
 
 def render(journal: Journal) -> str:

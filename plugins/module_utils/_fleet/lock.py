@@ -114,15 +114,13 @@ class Lock:
         if not found:
             return None, 0
         try:
-            value = found[0]["Value"]
-            held = dict(json.loads(value))
+            held = dict(json.loads(found[0]["Value"]))
             _who(held), held["holder"]["node"], held["holder"]["started"]
-            if not isinstance(held["holder"]["pid"], int) or datetime.fromisoformat(held["until"]).tzinfo is None:
-                raise ValueError(value)
-        except (ValueError, TypeError, KeyError) as error:
-            raise HeldError(
-                f"parameter {self._name} is not one of ours ({error!r}): look at it and delete it."
-            ) from error
+            whole = isinstance(held["holder"]["pid"], int) and datetime.fromisoformat(held["until"]).tzinfo is not None
+        except (ValueError, TypeError, KeyError):
+            whole = False
+        if not whole:
+            raise HeldError(f"parameter {self._name} is not one of ours: look at it and delete it.")
         return held, int(found[0]["Version"])
 
     def _put(self, lease: dict[str, Any], *, overwrite: bool) -> int:
