@@ -207,6 +207,19 @@ def test_a_version_that_is_published_is_not_replaced_by_another_archive(empty: A
     assert json.loads(there)["sha256"] == digest
 
 
+def test_a_parameter_that_somebody_has_spoiled_is_told_by_its_name(launched: Account) -> None:
+    ssm = launched.client("ssm")
+    ssm.put_parameter(Name=f"{PREFIX}/releases/1.2.0", Value='{"version": "1.2.0", "kind": "nodejs"}', Type="String")
+    text = refused(launched, "roll", fleet_release_version="1.2.0")
+    assert f"Parameter {PREFIX}/releases/1.2.0 is no release: missing required arguments: sha256, url" in text
+    journal = f"{PREFIX}/al2023/operation"
+    ssm.put_parameter(Name=journal, Value="2.4.1", Type="String")
+    try:
+        assert f"Parameter {journal} is no JSON object" in refused(launched, "patch")
+    finally:
+        ssm.delete_parameter(Name=journal)
+
+
 def test_init_is_refused_for_a_misspelt_variable_and_its_check_copies_nothing(empty: Account, tmp_path: Path) -> None:
     assert "did you mean fleet_directory?" in refused(empty, "init", fleet_directroy=str(tmp_path / "fleet"))
     planned(empty, "init", fleet_directory=str(tmp_path / "fleet"))

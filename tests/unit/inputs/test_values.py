@@ -55,6 +55,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
             "shop_version is 2026-11-30, which YAML reads as a date; write it in quotes.",
         ),
         ("shop_zone", b"a", "shop_zone is b'a', which YAML reads as a bytes; write it in quotes."),
+        ("shop_hosts", ["a", {"b": "c"}], "shop_hosts[1] is a dictionary; it takes a text."),
+        ("shop_routes", [{"path": ["/"]}], "shop_routes[0].path is a list; it takes a text."),
+        (
+            "shop_hosts",
+            [datetime.date(2026, 11, 30)],
+            'shop_hosts[0] is the date 2026-11-30; a text needs quotes, such as "2026-11-30".',
+        ),
         (
             "shop_uses",
             {True: [80]},
