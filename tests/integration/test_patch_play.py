@@ -50,6 +50,7 @@ BEGUN = {
     "drain_seconds": 420,
     "healthy_seconds": 240,
     "late_seconds": 540,
+    "journal": {"hosts": {}},
 }
 SEEN = {
     "gone": False,
