@@ -110,7 +110,13 @@ auth required pam_deny.so
 auth required pam_permit.so
 """
 LOCAL = "auth [default=1 ignore=ignore  success=ok] pam_localuser.so # ours\n auth sufficient pam_unix.so\nauth required pam_deny.so\n"
-RECORDS = {"type": "auth", "module": "pam_faillock.so", "control": "[default=die]", "having": "authfail", "add": r"^auth\s.*pam_deny\.so"}
+RECORDS = {
+    "type": "auth",
+    "module": "pam_faillock.so",
+    "control": "[default=die]",
+    "having": "authfail",
+    "add": r"^auth\s.*pam_deny\.so",
+}
 COUNTS = {**RECORDS, "control": "required", "having": "preauth", "add": r"^auth\s.*pam_unix\.so"}
 
 
@@ -140,7 +146,13 @@ def test_a_new_entry_stands_before_the_one_it_is_for_however_that_is_written() -
     assert modules == ["pam_env.so", "pam_faillock.so", "/lib64/security/pam_unix.so", "pam_deny.so"]
 
 
-STRICT = {"type": "auth", "module": "a.so", "arguments": ["deny=5", "time=900"], "at_most": "deny", "at_least": ["time"]}
+STRICT = {
+    "type": "auth",
+    "module": "a.so",
+    "arguments": ["deny=5", "time=900"],
+    "at_most": "deny",
+    "at_least": ["time"],
+}
 
 
 @pytest.mark.parametrize(
