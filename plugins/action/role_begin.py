@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils import role_rules
 from ..plugin_utils._inputs import role_inputs
+from ..plugin_utils._inputs.evaluation import decrypted
 
 ARGUMENTS = {"packages": {"type": "list", "elements": "str", "default": []}, "version": {"type": "str"}}
 
@@ -55,7 +56,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _violations(self, role: str, facts: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
         """Of the role's argument specs; where those hold, of its rules."""
         given = {
-            name: self._templar.template(variables[name]) for name in role_inputs.options(role) if name in variables
+            name: decrypted(self._templar.template(variables[name]))
+            for name in role_inputs.options(role)
+            if name in variables
         }
         return role_inputs.role_violations(role, given, facts["distribution_version"])
 

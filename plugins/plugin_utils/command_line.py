@@ -17,7 +17,14 @@ from ansible.parsing.splitter import parse_kv
 
 ONCE = ("fleet_force", "fleet_take_over")
 """Variables that are meant for one run only: a resumed one with them would begin anew."""
-SECRET = re.compile(r"pass|secret|token|credential|private|_key$", re.IGNORECASE)
+SECRET = re.compile(r"pass|pwd|secret|token|credential|private|_key$", re.IGNORECASE)
+USER_INFORMATION = re.compile(r"(?<=://)[^/@\s]*:[^/\s]*(?=@)")
+"""Of an address, where it has a password."""
+AS_BEFORE = "(as before)"
+LONG = {"--extra-vars": "-e", "--inventory": "-i", "--inventory-file": "-i", "--check": "-C"}
+LEAST = ("--e", "--i", "--ch")
+SHORT = re.compile(r"-(?=.)(?P<flags>[vkbKCDJ]*)(?:(?P<option>[ei])=?(?P<value>.*))?", re.DOTALL)
+"""Options without a value, which may be one word, and after them perhaps one with a value."""
 
 
 def again(argv: Sequence[str], inventory: Sequence[str], named: Mapping[str, Any]) -> str:
@@ -41,36 +48,67 @@ def again(argv: Sequence[str], inventory: Sequence[str], named: Mapping[str, Any
 
 
 def _options(argv: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """``-e`` and ``-i`` with their values, however they are written; every other word as it is, with an empty option."""
-    long = {"--extra-vars": "-e", "--inventory": "-i", "--inventory-file": "-i"}
+    """``-e`` and ``-i`` with their values, however they are written; every other word but ``--check`` as it is, with an empty option."""
     words = iter(argv)
     for word in words:
         name, equals, value = word.partition("=")
-        if name in long:
-            yield long[name], value if equals else next(words, "")
-        elif word in ("-e", "-i"):
-            yield word, next(words, "")
-        elif word.startswith(("-e", "-i")) and not word.startswith("--"):
-            yield word[:2], word[2:]
-        elif word not in ("-C", "--check"):
+        if option := _long(name):
+            if option != "-C":
+                yield option, value if equals else next(words, "")
+        elif short := SHORT.fullmatch(word):
+            if flags := short["flags"].replace("C", ""):
+                yield "", f"-{flags}"
+            if short["option"]:
+                yield f"-{short['option']}", short["value"] or next(words, "")
+        else:
             yield "", word
+
+
+def _long(name: str) -> str | None:
+    """The short option for a long one; argparse takes each by its beginning, too, down to where it could be another one."""
+    return next((short for full, short in LONG.items() if full.startswith(name) and name.startswith(LEAST)), None)
+
+
+class _Loader(yaml.SafeLoader):
+    """What Ansible's loader takes: its own tags, and dates, which are texts here."""
+
+
+def _text(_loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    return node.value
+
+
+for _tag in ("!vault", "!vault-encrypted"):
+    _Loader.add_constructor(_tag, lambda _loader, _node: AS_BEFORE)
+for _tag in ("!unsafe", "tag:yaml.org,2002:timestamp"):
+    _Loader.add_constructor(_tag, _text)
 
 
 def _variables(text: str, given: set[str]) -> list[str]:
     """The words of one ``-e``; the names that it sets are added to ``given``. A file is named again, unread."""
     if text.startswith("@"):
         return ["-e", text]
-    values = yaml.safe_load(text) if text[:1] in "{[" else parse_kv(text)
+    values = yaml.load(text, _Loader) if text[:1] in ("{", "[") else parse_kv(text)  # noqa: S506 - a SafeLoader
     words = []
-    for name, value in (values or {}).items():
+    for name, value in values.items() if isinstance(values, dict) else ():
         given.add(name)
         if name not in ONCE:
-            words += ["-e", _assignment(name, "(as before)" if SECRET.search(name) else value)]
+            words += ["-e", _assignment(str(name), _shown(str(name), value))]
     return words
+
+
+def _shown(name: str, value: Any) -> Any:
+    """A value without what looks like a secret in it."""
+    if SECRET.search(name):
+        return AS_BEFORE
+    if isinstance(value, dict):
+        return {str(key): _shown(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shown("", inner) for inner in value]
+    return USER_INFORMATION.sub(AS_BEFORE, value) if isinstance(value, str) else value
 
 
 def _assignment(name: str, value: Any) -> str:
     """Text as ``name=value``; other types keep theirs as JSON only."""
     if isinstance(value, str) and re.fullmatch(r"[^\s'\"\\{}=]+", value):
         return f"{name}={value}"
-    return json.dumps({name: value}, ensure_ascii=False)
+    return json.dumps({name: value}, ensure_ascii=False, default=str)

@@ -8,6 +8,7 @@ Ansible makes texts of them as Python writes them (False, None, 1.1), and a temp
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -47,6 +48,10 @@ def not_text(value: Any) -> str:
         return f'{_word(value)} (YAML reads yes, no, on and off so); a text needs quotes, such as "{_word(value)}"'
     if isinstance(value, float):
         return f'the number {value}, which may be written otherwise than it was given; a text needs quotes, such as "{value}"'
+    if isinstance(value, list | dict):
+        return f"a {'list' if isinstance(value, list) else 'dictionary'}; it takes a text"
+    if isinstance(value, datetime.date):
+        return f'the date {value}; a text needs quotes, such as "{value}"'
     return ""
 
 

@@ -20,7 +20,8 @@ packages=(yum)
 if command -v dnf >/dev/null; then packages=(dnf); fi
 packages+=(--setopt=exit_on_lock=1)
 while read -r repository; do packages+=("--setopt=$repository.skip_if_unavailable=0"); done < <(
-  sed -nE 's/^[[:space:]]*\[([^]]+)\].*/\1/p' /etc/yum.conf /etc/dnf/dnf.conf /etc/yum.repos.d/*.repo 2>/dev/null | grep -vx main | sort -u
+  sed -nE 's/^[[:space:]]*\[([^]]+)\].*/\1/p' /etc/yum.conf /etc/dnf/dnf.conf /etc/{yum.repos.d,yum/repos.d,distro.repos.d}/*.repo 2>/dev/null |
+    grep -vx main | sort -u
 )
 
 process() { echo "process $1 ($(tr '[:cntrl:]' ' ' <"/proc/$1/cmdline" 2>/dev/null | cut -c1-200))"; }
@@ -85,10 +86,10 @@ resolve_release() {
   echo "$release" >"$state/release"
 }
 
-# The advisories whose packages are missing, one a line.
+# The advisories whose packages are missing, one a line, whoever publishes them (EPEL, say): id, severity, package.
 read_missing() {
   package_manager "$state/advisories" -q updateinfo list security
-  awk '/^ALAS/ {$1 = $1; print}' "$state/advisories" >"$state/missing"
+  awk 'NF == 3 && $2 ~ "^(security|[A-Za-z]+/Sec[.])$" {$1 = $1; print}' "$state/advisories" >"$state/missing"
 }
 
 # Reboot --------------------------------------------------------------------------------------------------------------------------------

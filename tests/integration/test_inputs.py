@@ -6,6 +6,7 @@ Wrong input is refused before anything changes, and --check is a plan that chang
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.moto_account import NAME, Account, told
+from tests.support.moto_account import DR_REGION, NAME, PREFIX, Account, told
 
 NO_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
 
@@ -182,6 +183,41 @@ def test_the_check_of_a_publication_uploads_nothing(empty: Account, tmp_path: Pa
     file.write_bytes(b"shop")
     release = {"fleet_release_version": "2.0.0", "fleet_release_kind": "nodejs", "fleet_release_file": str(file)}
     planned(empty, "publish_release", **release, fleet_release_sha256=hashlib.sha256(b"shop").hexdigest())
+
+
+def test_a_version_that_is_published_is_not_replaced_by_another_archive(empty: Account, tmp_path: Path) -> None:
+    file = tmp_path / "shop-1.1.0.tar.gz"
+    file.write_bytes(b"another shop")
+    release = {"fleet_release_version": "1.1.0", "fleet_release_kind": "nodejs", "fleet_release_file": str(file)}
+    text = refused(
+        empty, "publish_release", **release, fleet_release_sha256=hashlib.sha256(b"another shop").hexdigest()
+    )
+    assert (
+        f"Release 1.1.0 is published in us-east-1 with other archives (sha256 {'0' * 64}). Nothing was uploaded" in text
+    )
+    # The same again only goes on with what a run that was cut off may have left out.
+    file.write_bytes(b"third")
+    digest = hashlib.sha256(b"third").hexdigest()
+    known = {"version": "3.0.0", "kind": "nodejs", "url": "s3://elsewhere/shop.tar.gz", "sha256": digest}
+    empty.client("ssm").put_parameter(Name=f"{PREFIX}/releases/3.0.0", Value=json.dumps(known), Type="String")
+    release["fleet_release_version"] = "3.0.0"
+    done = empty.play("publish_release", **release, fleet_release_sha256=digest)
+    assert done.returncode == 0, done.stdout
+    there = empty.client("ssm", DR_REGION).get_parameter(Name=f"{PREFIX}/releases/3.0.0")["Parameter"]["Value"]
+    assert json.loads(there)["sha256"] == digest
+
+
+def test_a_parameter_that_somebody_has_spoiled_is_told_by_its_name(launched: Account) -> None:
+    ssm = launched.client("ssm")
+    ssm.put_parameter(Name=f"{PREFIX}/releases/1.2.0", Value='{"version": "1.2.0", "kind": "nodejs"}', Type="String")
+    text = refused(launched, "roll", fleet_release_version="1.2.0")
+    assert f"Parameter {PREFIX}/releases/1.2.0 is no release: missing required arguments: sha256, url" in text
+    journal = f"{PREFIX}/al2023/operation"
+    ssm.put_parameter(Name=journal, Value="2.4.1", Type="String")
+    try:
+        assert f"Parameter {journal} is no JSON object" in refused(launched, "patch")
+    finally:
+        ssm.delete_parameter(Name=journal)
 
 
 def test_init_is_refused_for_a_misspelt_variable_and_its_check_copies_nothing(empty: Account, tmp_path: Path) -> None:

@@ -72,3 +72,55 @@ def test_secrets_are_not_shown_and_files_are_named_unread() -> None:
     text = command("-i", "x", "roll.yml", "-e", "ansible_become_password=hunter2", "-e", "@secrets.yml")
     assert "hunter2" not in text
     assert "ansible_become_password" in text and "-e @secrets.yml" in text
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        '{"app_runtime_environment": {"DB_PASSWORD": "hunter2"}}',
+        '{"proxysql_users": [{"name": "shop", "password": "hunter2"}]}',
+        "shop_database=mysql://shop:hunter2@db.internal/shop",
+        "{shop_db_pwd: hunter2}",
+        '{proxysql_admin: !vault "hunter2"}',
+    ],
+)
+@pytest.mark.parametrize("option", [["-e"], ["--extra-vars"], ["--extra"], ["-vve"]])
+def test_a_secret_is_shown_at_no_depth_and_by_no_way_to_write_the_option(option: list[str], given: str) -> None:
+    text = command("-i", "x", "roll.yml", *option, given)
+    assert "hunter2" not in text
+    assert "(as before)" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("{fleet_release_version: 2026-11-30}", "fleet_release_version=2026-11-30"),
+        ("{fleet_release_version: !unsafe '2.4.1'}", "fleet_release_version=2.4.1"),
+        ("{8080: web}", "8080=web"),
+        ("{shop_limit: .inf}", '{"shop_limit": Infinity}'),
+        ("{shop_time: 2026-11-30 12:30:00}", '{"shop_time": "2026-11-30 12:30:00"}'),
+    ],
+)
+def test_whatever_ansible_takes_as_variables_the_command_can_name(given: str, named: str) -> None:
+    assert shlex.split(command("-i", "x", "roll.yml", "-e", given)) == (
+        ["ansible-playbook", "-i", "x", "roll.yml", "-e", named]
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["-vvi", "inventory/my prod"], ["-vv", "-i", "inventory/my prod"]),
+        (["-i=inventory/prod", "-DCe", "a=b"], ["-i", "inventory/prod", "-D", "-e", "a=b"]),
+        (["--inventory-f", "prod", "--chec"], ["-i", "prod"]),
+        (["-CD", "-i", "prod", "-l", "web", "-t", "nginx"], ["-D", "-i", "prod", "-l", "web", "-t", "nginx"]),
+        (
+            ["-i", "prod", "--vault-id", "dev@prompt", "-J", "-e@my vars.yml"],
+            ["-i", "prod", "--vault-id", "dev@prompt", "-J", "-e", "@my vars.yml"],
+        ),
+    ],
+)
+def test_options_are_read_as_ansible_playbook_reads_them(given: list[str], words: list[str]) -> None:
+    assert shlex.split(command(*given, "roll.yml", inventory=("/of/the/configuration",))) == (
+        ["ansible-playbook", *words, "roll.yml"]
+    )

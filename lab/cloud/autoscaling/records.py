@@ -103,6 +103,9 @@ class LabAutoScalingBackend(AutoScalingBackend):
 
     def exit_standby_instances(self, group_name: str, instance_ids: list[str]) -> list[ScalingActivity]:
         group = self.group(group_name)
+        # "How suspended processes affect other processes" (User Guide); it does not say in which words.
+        if group.suspended("Launch"):
+            raise ValidationError(f"The Launch process of AutoScalingGroup {group_name} is suspended.")
         states = group.members(instance_ids, "Standby")
         words = group.grow(len(states), "take out of standby")
         moved = "moved out of standby"

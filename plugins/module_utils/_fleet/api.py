@@ -97,11 +97,18 @@ class FleetApi:
     def exit_standby(self, instance_id: str) -> None:
         self._autoscaling.exit_standby(AutoScalingGroupName=self.name, InstanceIds=[instance_id])
 
+    def _staying(self, instance_id: str) -> Host:
+        """Raises PlanError for a host that leaves the group: what is waited for would never come."""
+        host = self.read().host(instance_id)
+        if host.leaving:
+            raise PlanError(f"it is leaving the group: {describe_hosts([host])}")
+        return host
+
     def wait_drained(self, instance_id: str, seconds: float) -> Host:
         """Wait until a host is in Standby and no target group sends it anything (drained, then no longer registered)."""
         return wait_for(
             f"{instance_id} in Standby and drained",
-            lambda: self.read().host(instance_id),
+            lambda: self._staying(instance_id),
             lambda host: host.lifecycle == "Standby" and all(t.state == "unused" for t in host.targets),
             seconds,
             describe=lambda host: describe_hosts([host]),
@@ -111,7 +118,7 @@ class FleetApi:
         """Wait until a host is InService and healthy in every target group."""
         return wait_for(
             f"{instance_id} in service and healthy in every target group of {self.name}",
-            lambda: self.read().host(instance_id),
+            lambda: self._staying(instance_id),
             lambda host: host.serving,
             seconds,
             describe=lambda host: describe_hosts([host]),

@@ -20,7 +20,7 @@ from typing import Any
 from .._aws import parameters
 from .._aws.errors import UserError
 
-RUNNING, STOPPED, FINISHED = "running", "stopped", "finished"
+RUNNING, STOPPED, FINISHED = STATUSES = "running", "stopped", "finished"
 LEAST_MESSAGE = 200
 """Characters of a message that are kept, whatever the journal's length."""
 
@@ -51,6 +51,9 @@ class Journal:
         return sorted(i for i, state in self.hosts.items() if state == "standby")
 
 
+EMPTY = Journal(operation="", subject="")
+
+
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -61,9 +64,21 @@ def parse(text: str | None) -> Journal | None:
         return None
     try:
         data: dict[str, Any] = json.loads(text)
-        return Journal(**data)
+        found = Journal(**data)
     except (ValueError, TypeError) as error:
         raise JournalError(f"the journal is not one of ours ({error}): look at it and delete the parameter") from error
+    if odd := _odd(found):
+        raise JournalError(f"the journal is not one of ours ({odd}): look at it and delete the parameter")
+    return found
+
+
+def _odd(found: Journal) -> str:
+    """What in it this version has not written, for a message; empty if it has."""
+    for name, value in asdict(EMPTY).items():
+        if type(getattr(found, name)) is not type(value):
+            return f"{name} is {getattr(found, name)!r}"
+    known = found.status in STATUSES and all(state in ("standby", "done") for state in found.hosts.values())
+    return "" if known else f"status {found.status}, hosts {found.hosts}"
 
 
 def render(journal: Journal) -> str:

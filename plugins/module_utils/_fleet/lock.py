@@ -115,11 +115,12 @@ class Lock:
             return None, 0
         try:
             held = dict(json.loads(found[0]["Value"]))
-            held["holder"]["node"], held["since"], datetime.fromisoformat(held["until"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise HeldError(
-                f"parameter {self._name} is not one of ours ({error!r}): look at it and delete it."
-            ) from error
+            _who(held), held["holder"]["node"], held["holder"]["started"]
+            whole = isinstance(held["holder"]["pid"], int) and datetime.fromisoformat(held["until"]).tzinfo is not None
+        except (ValueError, TypeError, KeyError):
+            whole = False
+        if not whole:
+            raise HeldError(f"parameter {self._name} is not one of ours: look at it and delete it.")
         return held, int(found[0]["Version"])
 
     def _put(self, lease: dict[str, Any], *, overwrite: bool) -> int:

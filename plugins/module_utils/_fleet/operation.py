@@ -16,7 +16,17 @@ from .._host.undo import undo
 from . import journal
 from .api import FleetApi
 from .lock import Lock
-from .plan import Fleet, Host, Plan, PlanError, describe_hosts, describe_plan, make_plan, seconds_per_batch
+from .plan import (
+    Fleet,
+    Host,
+    Plan,
+    PlanError,
+    check_return,
+    describe_hosts,
+    describe_plan,
+    make_plan,
+    seconds_per_batch,
+)
 
 Result = dict[str, Any]
 LAUNCH_SECONDS = 300
@@ -27,16 +37,21 @@ def begin(api: FleetApi, store: journal.Store, lock: Lock, options: Mapping[str,
     """Plan the operation, hold the fleet, write the journal, suspend AZRebalance. ``options``: those of the module fleet_operation."""
     title = f"{options['operation']} ({options['subject']})"
     if check_mode:
-        begun, fleet, plan = _planned(api, store, options)
+        begun, fleet, plan = _planned(api, store.read(), options)
         return _begun(fleet, plan, title, begun)
     lock.acquire(title, _hold_seconds(api.read(), options), take_over=options["take_over"])
     with undone_on_failure(partial(_step, "ending the hold on the fleet", lock.release)):
-        begun, fleet, plan = _planned(api, store, options)
+        previous = store.read()
+        begun, fleet, plan = _planned(api, previous, options)
         # Hosts that are there now must fit, before anything is changed.
         journal.render(dataclasses.replace(begun, hosts={h.instance_id: "standby" for h in fleet.hosts}))
-        store.write(begun)
-    if not begun.rebalancing_off:
-        api.suspend_rebalancing()
+        # Nothing was done yet: without the rest of the beginning there is nothing to resume, nor to refuse others for.
+        unbegun = previous or journal.close(begun, journal.FINISHED)
+        with undone_on_failure(partial(_step, "restoring the journal", lambda: store.write(unbegun))):
+            store.write(begun)
+            if not begun.rebalancing_off:
+                with undone_on_failure(partial(_step, "resuming AZRebalance", api.resume_rebalancing)):
+                    api.suspend_rebalancing()
     return _begun(fleet, plan, title, begun)
 
 
@@ -45,8 +60,9 @@ def _hold_seconds(fleet: Fleet, options: Mapping[str, Any]) -> float:
     return 2 * seconds_per_batch(fleet, options["work_seconds"])
 
 
-def _planned(api: FleetApi, store: journal.Store, options: Mapping[str, Any]) -> tuple[journal.Journal, Fleet, Plan]:
-    previous = store.read()
+def _planned(
+    api: FleetApi, previous: journal.Journal | None, options: Mapping[str, Any]
+) -> tuple[journal.Journal, Fleet, Plan]:
     begun = journal.begin(previous, options["operation"], options["subject"], options["force"])
     fleet = api.wait_settled(begun.taken)
     begun = journal.remember_rebalancing(begun, previous, "AZRebalance" in fleet.suspended)
@@ -190,6 +206,8 @@ def move_host(
     fleet = api.read()
     host = fleet.host(instance_id)
     changed = _in_standby(host) != (state == "standby")
+    if changed and state == "standby":
+        check_return(fleet)
     if not check_mode:
         seconds = wait_seconds or (fleet.drain_seconds if state == "standby" else fleet.healthy_seconds)
         if changed:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decisions of a rolling operation as pure functions: which hosts, in what order, and whether the fleet keeps serving.
 
-Runs on the control node only.
+Runs on the control node only. Source: "How suspended processes affect other processes" (Amazon EC2 Auto Scaling User Guide).
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ LIFECYCLE_SECONDS = 120
 """How long Auto Scaling may take over a change of a host's lifecycle; it promises nothing, and is usually done within a minute."""
 MOVING = ("EnteringStandby", "Pending")
 """Lifecycle states from which a host of an operation soon is in Standby or in service."""
+
+RETURNING = ("Launch", "AddToLoadBalancer")
+"""Processes without which Auto Scaling does not return a host from Standby, or may not register it with its target groups."""
 
 
 class PlanError(UserError):
@@ -176,6 +179,16 @@ def make_plan(
     return Plan(batches, serving, lowest, worst, left_out)
 
 
+def check_return(fleet: Fleet) -> None:
+    """Raises PlanError if a host that goes to Standby could not come back."""
+    if suspended := [process for process in RETURNING if process in fleet.suspended]:
+        names = " and ".join(suspended)
+        raise PlanError(
+            f"Auto Scaling group {fleet.name}: {names} is suspended, so a host could not be returned from Standby and served from. "
+            f"Resume it first (aws autoscaling resume-processes --scaling-processes {' '.join(suspended)})."
+        )
+
+
 def _check_ready(fleet: Fleet, batch_size: int, own: Collection[str]) -> None:
     """Raises PlanError for a fleet on which no operation may start."""
     if batch_size < 1:
@@ -189,6 +202,7 @@ def _check_ready(fleet: Fleet, batch_size: int, own: Collection[str]) -> None:
             f"Auto Scaling group {fleet.name} has no target group: without one nobody can tell whether a host is drained "
             "or healthy. Attach it to the load balancer (ecommerce.fleet.fleet)."
         )
+    check_return(fleet)
     others = [h for h in fleet.hosts if h.instance_id not in own]
     if foreign := [h for h in others if h.lifecycle in ("Standby", "EnteringStandby")]:
         raise PlanError(

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible import template
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.parsing.yaml.objects import AnsibleVaultEncryptedUnicode
 
 from .names import COLLECTION, of_playbooks, suggestion
 
@@ -19,6 +20,8 @@ from .names import COLLECTION, of_playbooks, suggestion
 TRUSTED = {"trusted_as_template": True} if hasattr(template, "trust_as_template") else {}
 trusted = getattr(template, "trust_as_template", str)
 UNDEFINED = re.compile(r"'(\w+)' is undefined")
+LONGEST_REASON = 300
+"""Characters."""
 LATER = ("ansible_", "__")
 """Facts, and what roles keep to themselves."""
 
@@ -34,6 +37,25 @@ def role_part(loader: Any, role: str, part: str) -> dict[str, Any]:
     for file in sorted((COLLECTION / "roles" / role / part).rglob("*.yml")):
         loaded |= load_yaml(loader, file)
     return loaded
+
+
+def decrypted(value: Any) -> Any:
+    """A value with plain texts for those that Ansible decrypts only where they are used. Raises AnsibleError without their password."""
+    if isinstance(value, dict):
+        return {key: decrypted(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [decrypted(inner) for inner in value]
+    return str(value) if isinstance(value, AnsibleVaultEncryptedUnicode) else value
+
+
+def reason(error: Exception) -> str:
+    """Why a template can't be evaluated, on one line that can be read."""
+    text = str(error)
+    if "recursive loop" in text:
+        return "it refers to itself"
+    line = (text.splitlines() or [repr(error)])[0].rstrip(".")
+    line = line if isinstance(error, AnsibleError) else f"{type(error).__name__}: {line}"
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]} …"
 
 
 class Evaluation:
@@ -52,7 +74,7 @@ class Evaluation:
             if name not in self.variables:
                 continue
             try:
-                known[name] = self._templar.template(self.variables[name])
+                known[name] = decrypted(self._templar.template(self.variables[name]))
             except AnsibleUndefinedVariable as error:
                 undefined = UNDEFINED.search(str(error))
                 if undefined is None or self._is_later(undefined[1]):
@@ -60,8 +82,8 @@ class Evaluation:
                 else:
                     near = suggestion(undefined[1], self.variables)
                     violations.append(f"{name} can't be evaluated: there is no variable {undefined[1]}{near}.")
-            except AnsibleError as error:
-                violations.append(f"{name} can't be evaluated: {str(error).splitlines()[0]}.")
+            except Exception as error:  # a filter may raise whatever Python has
+                violations.append(f"{name} can't be evaluated: {reason(error)}.")
         return known, later, violations
 
     def _is_later(self, name: str) -> bool:
@@ -71,5 +93,5 @@ class Evaluation:
         """Whether all are true; also where one can't be evaluated, so that nothing is left unchecked."""
         try:
             return all(self._templar.template(trusted(f"{{{{ ({text}) | bool }}}}")) for text in conditions)
-        except AnsibleError:
+        except Exception:
             return True

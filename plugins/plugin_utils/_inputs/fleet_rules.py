@@ -10,6 +10,7 @@ Sources: "Health checks for Application Load Balancer target groups", "CreateLoa
 from __future__ import annotations
 
 import ipaddress
+import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import pairwise
@@ -88,14 +89,15 @@ def _together(given: Given, regions: frozenset[str]) -> Iterator[str]:
     if given.get("fleet_os") == "al2" and release != "latest":
         yield f"fleet_patch_release is '{release}'; allowed: latest, Amazon Linux 2 has no others."
     for name in ("fleet_region", "fleet_dr_region"):
-        if regions and name in given and given[name] not in regions:
+        region = str(given.get(name, ""))
+        if regions and name in given and region not in regions:
             yield (
-                f"{name} is '{given[name]}', which is no AWS region{suggestion(given[name], regions)}; for one that is newer than the AWS "
+                f"{name} is '{region}', which is no AWS region{suggestion(region, regions)}; for one that is newer than the AWS "
                 "library here, update boto3 and botocore."
             )
     for network in given.get("fleet_load_balancer_networks", []):
         try:
-            ipaddress.ip_network(network)
+            ipaddress.ip_network(str(network))
         except ValueError as error:
             yield f"fleet_load_balancer_networks has '{network}'; allowed: networks such as 10.0.0.0/16 ({error})."
     yield from _tags(given.get("fleet_tags", {}))
@@ -107,3 +109,10 @@ def _tags(tags: Mapping[Any, Any]) -> Iterator[str]:
             yield f"fleet_tags has the key '{key}'; allowed: 1 to {KEY_LENGTH} characters that don't begin with aws:."
         elif not isinstance(value, str) or len(value) > VALUE_LENGTH:
             yield f"fleet_tags.{key} is '{value}'; allowed: a text of at most {VALUE_LENGTH} characters (a number in quotes)."
+        elif odd := [character for character in key + value if not _in_tags(character)]:
+            yield f"fleet_tags.{key} is '{value}' with {odd[0]!r}; allowed in a tag: letters, digits, spaces and _ . : / = + - @."
+
+
+def _in_tags(character: str) -> bool:
+    """What every service takes; Elastic Load Balancing, Auto Scaling and Systems Manager refuse the rest."""
+    return character in "_.:/=+-@" or unicodedata.category(character)[0] in "LNZ"

@@ -17,15 +17,24 @@ from .names import suggestion
 Options = Mapping[str, Mapping[str, Any]]
 """Variable → its entry in an argument specification."""
 KINDS: dict[str, tuple[type, str]] = {"list": (list, "a list"), "dict": (dict, "a dictionary")}
-SCALARS = ("str", "path", "int", "float", "bool")
+TEXTS = ("str", "path")
+SCALARS = (*TEXTS, "int", "float", "bool")
 OWN_KEYS = ("pattern", "form", "minimum", "maximum", "example")
 """What meta/fleet_variables.yml says beyond Ansible's form."""
+NUMBERS = {"int": re.compile(r"[+-]?[0-9]+"), "float": re.compile(r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?")}
+"""As every program reads them; Python takes `1_000`, blanks around and the digits of other scripts, too."""
+LARGEST = 2**31 - 1
+"""The integers of AWS's APIs."""
 UNSUPPORTED = re.compile(r"(?P<paths>\S+(?:, \S+)*)\. Supported parameters include: (?P<keys>.*)\.")
 
 
 def violations(options: Options, given: Mapping[str, Any]) -> list[str]:
     """One sentence for each value in `given` that the options don't allow. A variable that is required and not given is one, too."""
-    found = {name: text for name, value in given.items() if (text := _wrong_kind(name, options[name], value))}
+    found = {
+        name: text
+        for name, value in given.items()
+        if (text := _wrong_kind(name, options[name], value) or _no_text_key(name, options[name], value))
+    }
     left = {name: option for name, option in options.items() if name not in found}
     values = {name: value for name, value in given.items() if name not in found}
     checked = ArgumentSpecValidator({name: _for_ansible(option) for name, option in left.items()})
@@ -57,10 +66,35 @@ def _wrong_kind(name: str, option: Mapping[str, Any], value: Any) -> str | None:
     wrong = not isinstance(value, desired) if desired else kind in SCALARS and isinstance(value, list | dict)
     if value is not None and wrong:
         return f"{name} is {shown(value)}; allowed: {text}."
+    if (
+        kind in NUMBERS
+        and value is not None
+        and not NUMBERS[kind].fullmatch(str(value))
+        and not isinstance(value, bool)
+    ):
+        return f"{name} is {shown(value)}; allowed: {kind}."
+    if kind in TEXTS and not isinstance(value, str | bool | int | float | None):
+        return f"{name} is {value}, which YAML reads as a {type(value).__name__}; write it in quotes."
     # YAML reads an unquoted 1.10 as 1.1, and 000000000000 as 0.
     if "pattern" in option and isinstance(value, int | float):
         return f"{name} is the number {value}; write it in quotes."
     return None
+
+
+def _no_text_key(place: str, option: Mapping[str, Any], value: Any) -> str | None:
+    """Of a dictionary with specified keys. YAML reads an unquoted `on` or `80` as no text, for which Ansible's check has no words."""
+    known = option.get("options")
+    if not known:
+        return None
+    if isinstance(value, list):
+        inner = [(f"{place}[{number}]", option, item) for number, item in enumerate(value)]
+    elif isinstance(value, dict):
+        if odd := [key for key in value if not isinstance(key, str)]:
+            return f"{place} has the key {odd[0]!r}, which YAML does not read as a text; it has {', '.join(known)}."
+        inner = [(f"{place}.{key}", known[key], item) for key, item in value.items() if key in known]
+    else:
+        return None
+    return next((text for where in inner if (text := _no_text_key(*where))), None)
 
 
 def _outside(name: str, option: Mapping[str, Any], value: Any) -> str | None:
@@ -69,6 +103,8 @@ def _outside(name: str, option: Mapping[str, Any], value: Any) -> str | None:
         return None
     if "pattern" in option and not re.fullmatch(option["pattern"], value):
         return f"{name} is '{value}'; allowed: {option['form']}."
+    if option.get("type") == "int" and abs(int(value)) > LARGEST:
+        return f"{name} is {value}; allowed: a number of at most {LARGEST}."
     least, most = option.get("minimum"), option.get("maximum")
     if (least is not None and int(value) < least) or (most is not None and int(value) > most):
         return f"{name} is {value}; allowed: {least} {f'to {most}' if most is not None else 'or more'}."

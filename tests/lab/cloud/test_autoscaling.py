@@ -112,6 +112,9 @@ def test_standby_drains_and_shrinks_and_leaving_it_grows_again(lab: RunningLab, 
     assert len(found["Instances"]) == 3
     assert code_of(autoscaling.enter_standby, InstanceIds=[second], **standby) == "ValidationError"
     assert code_of(autoscaling.exit_standby, AutoScalingGroupName=NAME, InstanceIds=[second]) == "ValidationError"
+    autoscaling.suspend_processes(AutoScalingGroupName=NAME, ScalingProcesses=["Launch"])
+    assert code_of(autoscaling.exit_standby, AutoScalingGroupName=NAME, InstanceIds=[first]) == "ValidationError"
+    autoscaling.resume_processes(AutoScalingGroupName=NAME, ScalingProcesses=["Launch"])
     autoscaling.exit_standby(AutoScalingGroupName=NAME, InstanceIds=[first])
     settled(lab, group)
     assert any("out of Standby" in a and a.startswith("Successful") for a in activities(lab, NAME))

@@ -24,6 +24,7 @@ class Aws:
         self.throttled = 0
         self.activities: list[dict[str, Any]] = []
         self.created_at_call = 0
+        self.lifecycle = "InService"
 
     def describe_auto_scaling_groups(self, **asked: Any) -> dict[str, Any]:
         self.calls["group"] += 1
@@ -39,7 +40,7 @@ class Aws:
         if asked["AutoScalingGroupNames"] != ["shop"]:
             return {"AutoScalingGroups": []}
         hosts = [
-            {"InstanceId": f"i-{n}", "AvailabilityZone": "us-east-1a", "LifecycleState": "InService"}
+            {"InstanceId": f"i-{n}", "AvailabilityZone": "us-east-1a", "LifecycleState": self.lifecycle}
             for n in range(1, self.hosts + 1)
         ]
         sizes = {"MinSize": 1, "MaxSize": 4, "DesiredCapacity": 1}
@@ -83,6 +84,16 @@ def test_a_throttled_poll_does_not_end_the_wait() -> None:
     aws = Aws()
     aws.throttled = 2
     assert FleetApi(aws, aws, "shop").wait_in_service("i-1", 60).serving
+
+
+@pytest.mark.parametrize("lifecycle", ["Terminating", "Terminating:Wait", "Terminated", "Detaching"])
+@pytest.mark.parametrize("wait", ["wait_drained", "wait_in_service"])
+def test_a_host_that_leaves_the_group_is_not_waited_for(wait: str, lifecycle: str) -> None:
+    aws = Aws()
+    aws.lifecycle = lifecycle
+    with pytest.raises(PlanError, match=f"it is leaving the group: i-1 in us-east-1a, {lifecycle}"):
+        getattr(FleetApi(aws, aws, "shop"), wait)("i-1", 600)
+    assert aws.calls["group"] == 1
 
 
 def test_the_timings_are_those_of_the_target_group() -> None:

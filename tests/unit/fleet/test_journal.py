@@ -13,9 +13,22 @@ def test_no_parameter_means_no_journal() -> None:
     assert journal.parse(None) is None
 
 
-def test_a_foreign_document_is_refused_instead_of_overwritten() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"something": "else"}',
+        "[]",
+        "1.1.0",
+        '{"operation": "roll", "subject": "1.1.0", "hosts": null}',
+        '{"operation": "roll", "subject": "1.1.0", "hosts": {"i-1": "paused"}}',
+        '{"operation": "roll", "subject": "1.1.0", "hosts": {"i-1": {}}}',
+        '{"operation": "roll", "subject": 1.1}',
+        '{"operation": "roll", "subject": "1.1.0", "status": "paused"}',
+    ],
+)
+def test_a_foreign_document_is_refused_instead_of_overwritten(text: str) -> None:
     with pytest.raises(journal.JournalError, match="not one of ours"):
-        journal.parse('{"something": "else"}')
+        journal.parse(text)
 
 
 def test_the_same_unfinished_operation_is_resumed_with_what_is_done() -> None:

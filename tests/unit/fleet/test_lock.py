@@ -143,7 +143,22 @@ def test_a_hold_that_has_ended_gives_way_and_ending_it_twice_is_no_error(place: 
     assert place.holder() == "bob@ctl2"
 
 
-@pytest.mark.parametrize("value", ["mine", "[]", '{"holder": {}}'])
+HELD = {"holder": ALICE, "doing": "roll (1.1.0)", "since": "2026-11-30", "until": "2099-01-01T00:00:00+00:00"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "mine",
+        "[]",
+        '{"holder": {}}',
+        json.dumps({**HELD, "until": "2099-01-01T00:00:00"}),
+        json.dumps({**HELD, "until": "tomorrow"}),
+        json.dumps({**HELD, "holder": {"node": ALICE["node"]}}),
+        json.dumps({**HELD, "holder": {**ALICE, "pid": "4711"}}),
+        json.dumps({name: value for name, value in HELD.items() if name != "doing"}),
+    ],
+)
 def test_a_foreign_parameter_is_refused_instead_of_overwritten(place: Place, value: str) -> None:
     place.ssm.put_parameter(Name=NAME, Value=value, Type="String")
     with pytest.raises(HeldError, match="not one of ours"):

@@ -29,6 +29,7 @@ class FakeApi:
         self.calls: list[tuple[str, Any]] = []
 
     suspended: tuple[str, ...] = ()
+    refuses_to_suspend = False
 
     def read(self) -> Fleet:
         hosts = tuple(
@@ -62,6 +63,8 @@ class FakeApi:
         self.lifecycle[instance_id] = "InService"
 
     def suspend_rebalancing(self) -> None:
+        if self.refuses_to_suspend:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not for you"}}, "SuspendProcesses")
         self.calls.append(("rebalancing", "suspended"))
 
     def resume_rebalancing(self) -> None:
@@ -216,6 +219,25 @@ def test_a_refused_operation_does_not_go_on_holding_the_fleet() -> None:
     assert not lock.held
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_beginning_that_fails_half_way_leaves_nothing_begun(resumed: bool) -> None:
+    api, store, lock = FakeApi("InService", "InService"), FakeStore(), FakeLock()
+    if resumed:
+        operation.begin(api, store, lock, BEGIN, False)
+        mark(api, store, "i-1", state="standby")
+        stop(api, store, lock)
+    before = store.journal
+    api.refuses_to_suspend = True
+    with pytest.raises(ClientError, match="not for you"):
+        operation.begin(api, store, lock, BEGIN, False)
+    assert not lock.held
+    assert store.journal == before if resumed else (store.journal.status, store.journal.hosts) == ("finished", {})
+    api.refuses_to_suspend = False
+    other = {**BEGIN, "operation": "patch", "subject": "Install"}
+    if not resumed:
+        assert operation.begin(api, store, lock, other, False)["batches"]
+
+
 def test_a_run_whose_hold_was_taken_over_writes_nothing_more() -> None:
     api, store = FakeApi("InService", "InService"), FakeStore()
     operation.begin(api, store, FakeLock(), BEGIN, False)
@@ -279,6 +301,25 @@ def test_what_somebody_else_had_suspended_stays_suspended() -> None:
     mark(api, store, "i-1", "i-2")
     operation.update(api, store, FakeLock(), FINISH, False)
     assert api.calls == []
+
+
+@pytest.mark.parametrize("process", ["Launch", "AddToLoadBalancer"])
+def test_no_host_is_taken_out_while_the_group_could_not_take_it_back(process: str) -> None:
+    api, store, lock = FakeApi("InService", "InService"), FakeStore(), FakeLock()
+    api.suspended = ("Terminate", process)
+    for check_mode in (True, False):
+        with pytest.raises(PlanError, match=f"{process} is suspended.*resume-processes"):
+            operation.begin(api, store, lock, BEGIN, check_mode)
+        assert (api.calls, store.journal, lock.held) == ([], None, False)
+    with pytest.raises(PlanError, match=f"{process} is suspended"):
+        operation.move_host(api, "i-1", "standby")
+    assert api.calls == []
+
+
+def test_a_host_in_standby_is_returned_also_when_registering_new_ones_is_suspended() -> None:
+    api = FakeApi("Standby", "InService")
+    api.suspended = ("AddToLoadBalancer",)
+    assert operation.move_host(api, "i-1", "in_service")["changed"]
 
 
 def test_what_a_killed_run_has_suspended_is_resumed_by_the_run_that_resumes_it() -> None:

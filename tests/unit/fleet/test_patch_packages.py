@@ -51,12 +51,39 @@ def test_a_scan_counts_all_that_is_missing_and_lists_what_has_room(host: Patched
     assert not [call for call in ended.calls if "upgrade" in call]
 
 
+def test_what_another_publisher_calls_a_security_update_is_missing_as_well(host: Patched) -> None:
+    host.put(
+        "advisories",
+        "Loaded plugins: extras_suggestions\n"
+        "ALAS2-2026-1234 important/Sec. glibc-2.26-64.amzn2.x86_64\n"
+        "FEDORA-EPEL-2026-aa11bb22cc Unknown/Sec.  nginx-1:1.24.0-1.el7.x86_64\n"
+        "NODESOURCE-2026-7           security       nodejs-2:20.1.0-1nodesource.x86_64\n"
+        "updateinfo list done\n",
+    )
+    report = host.patch(Operation="Scan").report
+    assert report["pending"] == 3
+    assert [line.split()[0] for line in report["missing"]] == [
+        "ALAS2-2026-1234",
+        "FEDORA-EPEL-2026-aa11bb22cc",
+        "NODESOURCE-2026-7",
+    ]
+
+
 def test_names_that_json_would_read_otherwise_are_reported_as_they_are(host: Patched) -> None:
     host.runs(60, r"systemd-cryptsetup@dev\x2dsda.service")
     assert host.patch().report["restarted"] == [r"systemd-cryptsetup@dev\x2dsda.service"]
 
 
-@pytest.mark.parametrize("folder", ["etc/yum.repos.d/a.repo", "etc/yum.conf", "etc/dnf/dnf.conf"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "etc/yum.repos.d/a.repo",
+        "etc/yum/repos.d/a.repo",
+        "etc/distro.repos.d/a.repo",
+        "etc/yum.conf",
+        "etc/dnf/dnf.conf",
+    ],
+)
 def test_no_repository_may_be_skipped_whatever_its_file_says(host: Patched, folder: str) -> None:
     host.put(folder, "[main]\nskip_if_unavailable=True\n[amzn2extra-docker]\nskip_if_unavailable=1\n  [own-1]\n")
     calls = dnf_calls(host.patch().calls)

@@ -25,6 +25,23 @@ def test_a_misspelt_name_is_refused_with_the_nearest_that_is_known(name: str, ne
     assert names.unknown([name], SPECIFIED) == [f"There is no variable {name} (did you mean {near}?)."]
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("harderning_level", "hardening_level"),
+        ("ngnix_tls_port", "nginx_tls_port"),
+        ("flet_batch_size", "fleet_batch_size"),
+        ("Fleet_OS", "fleet_os"),
+        ("fleet-release-version", "fleet_release_version"),
+        ("fl\u0435et_min_size", "fleet_min_size"),
+    ],
+)
+def test_a_name_whose_beginning_is_misspelt_is_refused_as_well(name: str, near: str) -> None:
+    (sentence,) = names.unknown([name], SPECIFIED)
+    assert f"There is no variable {name} (did you mean {near}?)" in sentence and "fleet_own_variables" in sentence
+    assert names.unknown([name], SPECIFIED, [name]) == []
+
+
 def test_names_that_are_equally_near_are_all_told() -> None:
     assert (
         names.suggestion("us-esat-1", ["us-east-1", "us-west-1", "eu-north-1"])
@@ -44,7 +61,22 @@ def test_a_variable_of_the_users_own_is_let_pass_by_its_name() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["ansible_user", "tags", "__nginx_packages", "nginxports", "fleetwide", "image_id"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ansible_user",
+        "tags",
+        "__nginx_packages",
+        "nginxports",
+        "fleetwide",
+        "image_id",
+        "images",
+        "app_name",
+        "inspect_me",
+        "fleets_home",
+        "system",
+    ],
+)
 def test_a_name_that_does_not_begin_like_ours_is_nobodys_concern(name: str) -> None:
     assert names.unknown([name], SPECIFIED) == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import math
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "shop_version": {"type": "str", "pattern": "[0-9.]+", "form": "digits and dots"},
     "shop_zone": {"type": "str"},
     "shop_count": {"type": "int", "minimum": 0},
+    "shop_rate": {"type": "float"},
+    "shop_routes": {"type": "list", "elements": "dict", "options": {"path": {"type": "str"}}},
 }
 
 
@@ -36,6 +40,38 @@ OPTIONS: dict[str, dict[str, Any]] = {
         ("shop_version", "x", "shop_version is 'x'; allowed: digits and dots."),
         ("shop_version", 1.1, "shop_version is the number 1.1; write it in quotes."),
         ("shop_zone", ["a"], "shop_zone is a list; allowed: str."),
+        # What Python reads as a number, and a program's configuration file does not.
+        ("shop_count", "1_000", "shop_count is '1_000'; allowed: int."),
+        ("shop_count", " 5 ", "shop_count is ' 5 '; allowed: int."),
+        ("shop_count", "\uff15", "shop_count is '\uff15'; allowed: int."),
+        ("shop_rate", "1_0.5", "shop_rate is '1_0.5'; allowed: float."),
+        ("shop_rate", math.nan, "shop_rate is nan; allowed: float."),
+        ("shop_rate", "inf", "shop_rate is 'inf'; allowed: float."),
+        ("shop_count", 10**30, f"shop_count is {10**30}; allowed: a number of at most 2147483647."),
+        # What YAML reads as neither a text nor a number.
+        (
+            "shop_version",
+            datetime.date(2026, 11, 30),
+            "shop_version is 2026-11-30, which YAML reads as a date; write it in quotes.",
+        ),
+        ("shop_zone", b"a", "shop_zone is b'a', which YAML reads as a bytes; write it in quotes."),
+        ("shop_hosts", ["a", {"b": "c"}], "shop_hosts[1] is a dictionary; it takes a text."),
+        ("shop_routes", [{"path": ["/"]}], "shop_routes[0].path is a list; it takes a text."),
+        (
+            "shop_hosts",
+            [datetime.date(2026, 11, 30)],
+            'shop_hosts[0] is the date 2026-11-30; a text needs quotes, such as "2026-11-30".',
+        ),
+        (
+            "shop_uses",
+            {True: [80]},
+            "shop_uses has the key True, which YAML does not read as a text; it has ports.",
+        ),
+        (
+            "shop_routes",
+            [{"path": "/"}, {80: "/"}],
+            "shop_routes[1] has the key 80, which YAML does not read as a text; it has path.",
+        ),
     ],
 )
 def test_a_value_that_is_not_allowed_is_told_with_what_is(name: str, value: Any, sentence: str) -> None:
