@@ -102,6 +102,64 @@ def test_a_release_that_is_never_ready_stops_the_roll_once_its_whole_batch_is_ba
     assert (fleet.parameter(JOURNAL) or {})["hosts"]["i-2"] == "done"
 
 
+def test_all_hosts_of_a_batch_that_fail_are_told_and_recorded(fleet: Played) -> None:
+    fleet.launch(i_1="a", i_2="a", i_3="b", i_4="b")
+    fleet.mark("i-1", "broken")
+    fleet.mark("i-2", "loses")
+    code, text = fleet.play("roll", fleet_release_version="1.1.0", fleet_batch_size=2)
+    assert code != 0
+    assert "stopped at i-1" in text and "stopped at i-2" in text
+    journal = fleet.parameter(JOURNAL) or {}
+    assert "stopped at i-1" in journal["message"] and "stopped at i-2" in journal["message"]
+    assert fleet.lifecycle() == {"i-1": "InService", "i-2": "Standby", "i-3": "InService", "i-4": "InService"}
+
+
+def test_a_roll_whose_credentials_expire_names_the_host_that_is_out_and_resumes_with_new_ones(fleet: Played) -> None:
+    fleet.launch(i_1="a", i_2="b")
+    calls = ("describe_auto_scaling_groups", "enter_standby", "exit_standby", "put_parameter", "get_parameters")
+    expired = dict.fromkeys(calls, "ExpiredToken: it is too old")
+    fleet.set(then={"enter_standby:i-1": {"faults": expired}})
+    code, text = fleet.play("roll", fleet_release_version="1.1.0")
+    assert code != 0 and "Traceback" not in text
+    assert "roll (1.1.0) stopped at i-1 in us-east-1a: Move to Standby" in text and "renew the credentials" in text
+    assert "The host is in an unknown state" in text and "Moreover this could not be recorded" in text
+    assert resumes_with(text, fleet)
+    fleet.set(faults={}, then={})
+    code, text = fleet.play("roll", fleet_release_version="1.1.0")
+    assert code == 0, text[-3000:]
+    assert set(fleet.versions().values()) == {"1.1.0"} and set(fleet.lifecycle().values()) == {"InService"}
+    assert (fleet.state["suspended"], fleet.state["fewest"]) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("then", "stands"),
+    [
+        ({"exit_standby:i-1": {"lifecycle": {"i-1": "Terminating:Wait"}}}, "The host is not served from (i-1"),
+        ({"enter_standby:i-1": {"remove": ["i-1"]}}, "The host is no longer in the Auto Scaling group"),
+    ],
+)
+def test_a_host_that_is_lost_in_its_turn_is_told_as_lost_and_the_others_are_rolled_by_the_same_command(
+    fleet: Played, then: dict[str, object], stands: str
+) -> None:
+    fleet.launch(i_1="a", i_2="b", i_3="c")
+    fleet.set(then=then)
+    code, text = fleet.play("roll", fleet_release_version="1.1.0")
+    assert code != 0
+    assert "stopped at i-1 in us-east-1a" in text and stands in text and resumes_with(text, fleet)
+    code, text = fleet.play("roll", fleet_release_version="1.1.0")
+    assert code == 0, text[-3000:]
+    assert {i: fleet.versions()[i] for i in ("i-2", "i-3")} == {"i-2": "1.1.0", "i-3": "1.1.0"}
+
+
+def test_no_host_is_drained_once_its_group_could_not_take_it_back(fleet: Played) -> None:
+    fleet.launch(i_1="a", i_2="b")
+    fleet.set(then={"exit_standby:i-1": {"suspend": ["Launch"]}})
+    code, text = fleet.play("roll", fleet_release_version="1.1.0")
+    assert code != 0 and "stopped at i-2 in us-east-1b" in text and "Launch is suspended" in text
+    assert fleet.state["moves"] == ["enter_standby:i-1", "exit_standby:i-1"]
+    assert fleet.state["suspended"] == ["Launch"]
+
+
 def test_a_host_that_the_load_balancer_does_not_call_healthy_is_drained_again(fleet: Played) -> None:
     fleet.launch(i_1="a", i_2="b")
     fleet.set(sick=["i-1"], hosts={**fleet.state["hosts"], "i-1": {"zone": "us-east-1a", "lifecycle": "Standby"}})

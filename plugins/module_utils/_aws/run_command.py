@@ -152,12 +152,13 @@ def wait(ssm: Any, command_id: str, instance_ids: Sequence[str], seconds: float)
         _wait_ended(ssm, command_id, instance_ids, ended, seconds)
     except WaitTimeoutError as error:
         raise UserError(f"{error}; {_cancel(ssm, command_id, instance_ids)}") from error
-    # Not to lose the outcome of an hour to an answer that is throttled.
+    # Not to lose the outcome of an hour to an answer that is throttled, or older than the one that said the end.
     return wait_for(
         f"outcome of command {command_id}",
         lambda: {instance_id: _invocation(ssm, command_id, instance_id) for instance_id in instance_ids},
-        bool,
+        lambda seen: all(invocation["status"] in ENDED for invocation in seen.values()),
         READ_SECONDS,
+        new_seconds=READ_SECONDS,
     )
 
 
@@ -223,7 +224,10 @@ def _statuses(ssm: Any, command_id: str) -> dict[str, str]:
 def _invocation(ssm: Any, command_id: str, instance_id: str) -> Invocation:
     """A document of several steps has one output a step, so they are read step by step."""
     where = {"CommandId": command_id, "InstanceId": instance_id}
-    listed = paginate(ssm, "list_command_invocations", "CommandInvocations", Details=True, **where)[0]
+    found = paginate(ssm, "list_command_invocations", "CommandInvocations", Details=True, **where)
+    if not found:
+        return {"status": "not known yet", "details": "", "steps": []}
+    listed = found[0]
     steps = [{"PluginName": plugin["Name"]} for plugin in listed["CommandPlugins"]] or [{}]
     return {
         "status": listed["Status"],

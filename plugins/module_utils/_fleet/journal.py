@@ -137,6 +137,11 @@ def close(journal: Journal, status: str, message: str = "") -> Journal:
     return replace(journal, status=status, message=message, updated=now())
 
 
+def stop(journal: Journal, reason: str) -> Journal:
+    """Stopped for the reason, and for those of the other hosts of its batch that have stopped it before."""
+    return close(journal, STOPPED, f"{journal.message} | {reason}" if journal.message else reason)
+
+
 class Store:
     """The journal's parameter, through a boto3 client for ``ssm``."""
 

@@ -121,7 +121,7 @@ def update(api: FleetApi, store: journal.Store, lock: Lock, options: Mapping[str
     if state == "mark":
         known = journal.mark(known, options["instance_id"], options["host_state"])
     elif state == "stop":
-        known = journal.close(known, journal.STOPPED, options["reason"])
+        known = journal.stop(known, options["reason"])
     else:
         known = journal.close(known, journal.FINISHED)
     if state == "finish":

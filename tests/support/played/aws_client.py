@@ -1,8 +1,9 @@
 """In place of ``_aws/client.py`` while playbooks are played: Auto Scaling and load balancing of one group as a file; the rest is moto.
 
 It travels to where a module runs, so it imports nothing of the tests. ``$PLAYED_FLEET`` is a folder; ``state.json`` in it has hosts
-(id → zone, lifecycle), sizes, suspended processes, ``sick`` hosts (never healthy), ``faults`` (call → message, or call and id) and ``then``
-(``call:id`` → hosts that are launched or removed right after it).
+(id → zone, lifecycle), sizes, suspended processes, ``sick`` hosts (never healthy), ``faults`` (call → message, or call and id; before the
+message may stand AWS's code and a colon) and ``then`` (``call:id`` → what happens right after it: ``launch`` and ``remove``, hosts;
+``lifecycle``, id → state; ``faults``; ``suspend``, processes).
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def state(path: Path | None = None) -> Iterator[dict[str, Any]]:
 def refuse(record: dict[str, Any], call: str, what: str = "") -> None:
     for fault in (call, f"{call}:{what}"):
         if message := record["faults"].get(fault):
-            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, call)
+            code, _colon, text = message.rpartition(": ")
+            raise ClientError({"Error": {"Code": code or "ValidationError", "Message": text}}, call)
 
 
 class Faulty:
@@ -162,3 +164,7 @@ class PlayedFleet:
                 record["hosts"][new] = {"zone": "us-east-1c", "lifecycle": "InService"}
             for gone in then.get("remove", []):
                 del record["hosts"][gone]
+            for moved, lifecycle in then.get("lifecycle", {}).items():
+                record["hosts"][moved]["lifecycle"] = lifecycle
+            record["faults"].update(then.get("faults", {}))
+            record["suspended"] = sorted({*record["suspended"], *then.get("suspend", [])})

@@ -141,7 +141,7 @@ class RefusedError(Exception):
 def test_a_command_is_waited_for_as_long_as_it_may_take(ssm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
 
-    def read_once(_what: str, read: Callable[[], Any], _good: Any, seconds: float) -> Any:
+    def read_once(_what: str, read: Callable[[], Any], _good: Any, seconds: float, **_options: Any) -> Any:
         waited.append(seconds)
         return read()
 
@@ -269,6 +269,27 @@ def test_the_outcome_is_not_lost_to_an_answer_that_is_throttled(ssm: Any) -> Non
 def agents(**states: str) -> dict[str, Any]:
     found = [{"InstanceId": i.replace("_", "-"), "PingStatus": s, "AgentVersion": "3.3"} for i, s in states.items()]
     return {"InstanceInformationList": found}
+
+
+def test_the_outcome_is_read_again_while_answers_are_older_than_the_one_that_said_the_end(ssm: Any) -> None:
+    result: dict[str, Any] = {}
+    stub = stubbed(
+        ssm,
+        NONE,
+        ("send_command", {"Command": command()}),
+        ("list_command_invocations", listed("Success")),
+        ("list_command_invocations", {"CommandInvocations": []}),
+        ("list_command_invocations", listed("InProgress", "PatchHost")),
+        ("get_command_invocation", step("PatchHost", "InProgress")),
+        ("list_command_invocations", listed("Success", "PatchHost")),
+    )
+    stub.add_client_error("get_command_invocation", service_error_code="InvocationDoesNotExist")
+    stub.add_response("list_command_invocations", listed("Success", "PatchHost"))
+    stub.add_response("get_command_invocation", step("PatchHost", "Success", '{"release": "x"}'))
+    with stub:
+        run_command.run(ssm, "fleet-patch-host", [HOST], ASKED, result, report=True)
+        stub.assert_no_pending_responses()
+    assert (result["reports"], result["unfinished"]) == ({HOST: {"release": "x"}}, [])
 
 
 def test_agents_are_waited_for_until_all_are_online(ssm: Any) -> None:

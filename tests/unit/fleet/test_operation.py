@@ -331,6 +331,17 @@ def test_what_a_killed_run_has_suspended_is_resumed_by_the_run_that_resumes_it()
     assert api.calls[-1] == ("rebalancing", "resumed")
 
 
+def test_every_host_that_stops_the_operation_is_in_the_journal_and_those_of_an_earlier_run_are_not() -> None:
+    api, store, lock = FakeApi("InService", "InService", "InService"), FakeStore(), FakeLock()
+    operation.begin(api, store, lock, BEGIN, False)
+    for reason in ("i-1 is never ready", "i-2 is lost"):
+        operation.update(api, store, lock, {"state": "stop", "reason": reason, **OPTIONS}, False)
+    assert (store.journal.status, store.journal.message) == ("stopped", "i-1 is never ready | i-2 is lost")
+    operation.begin(api, store, lock, BEGIN, False)
+    stop(api, store, lock)
+    assert store.journal.message == "why"
+
+
 def test_a_stop_that_cannot_be_recorded_resumes_the_balancing_and_ends_the_hold_all_the_same() -> None:
     api, store, lock = FakeApi("InService", "InService"), FakeStore(), FakeLock()
     operation.begin(api, store, lock, BEGIN, False)
