@@ -124,10 +124,9 @@ def targets(text: str) -> list[tuple[str, str]]:
     """(module that jumps, module that it jumps to) within the auth entries, a new one passed over: it is on the way there."""
     entries = [part.entry for part in pam.parts(text) if part.entry and part.entry.kind == "auth"]
     numbers = [(i, int(n)) for i, entry in enumerate(entries) for n in re.findall(r"=(\d+)", entry.control)]
-    ways = [(i, [entry.module for entry in entries[i + n + 1 :]]) for i, n in numbers]
-    return [
-        (entries[i].module, next((name for name in way if name != "pam_faillock.so"), "the end")) for i, way in ways
-    ]
+    jumps = [(i, [entry.module for entry in entries[i + n + 1 :]]) for i, n in numbers]
+    landings = [next((name for name in names if name != "pam_faillock.so"), "the end") for _i, names in jumps]
+    return [(entries[i].module, landing) for (i, _names), landing in zip(jumps, landings, strict=True)]
 
 
 @pytest.mark.parametrize("text", [JUMPS, LOCAL, JUMPS.replace("=1", "=2"), LOCAL + JUMPS])
