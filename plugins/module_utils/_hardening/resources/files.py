@@ -43,6 +43,8 @@ class File(Resource):
         values = {}  # type: Dict[str, Any]
         for path in paths:
             there = host.system.stat(path)
+            if there and there["kind"] == "other" and not state.get("absent"):
+                there = None  # a link to /dev/null is no file that somebody could read or write
             values[path] = "%04o %s:%s" % (there["mode"], there["owner"], there["group"]) if there else None
             if "content" in state:
                 values[path + " content"] = host.system.read(path)
