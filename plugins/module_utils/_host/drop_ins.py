@@ -69,7 +69,7 @@ def limits_of(content):
     found = {}  # type: Dict[str, str]
     for line in without_comments(content):
         words = line.partition("#")[0].split()
-        if len(words) == 4:
+        if len(words) >= 4:  # what comes after the value is passed over
             for kind in ("soft", "hard") if words[1] == "-" else (words[1].lower(),):
                 found["%s %s %s" % (words[0], kind, words[2].lower())] = words[3]
     return found

@@ -66,6 +66,10 @@ JOURNAL, LATER = "/etc/systemd/journald.conf", "/run/systemd/journald.conf.d/a.c
         ("logrotate-schedule", {"/etc/logrotate.conf": "weekly\nmonthly\n"}, False),
         ("logrotate-schedule", {"/etc/logrotate.conf": "daily\n/var/log/wtmp {\n    monthly\n}\n"}, True),
         ("logrotate-schedule", {"/etc/logrotate.conf": "/var/log/x {\n    daily\n}\n"}, False),
+        ("logrotate-schedule", {"/etc/logrotate.conf": "/var/log/x\n/var/log/y\n{\ndaily\npostrotate\nx ${A} { \n}\nendscript\n}\n"}, False),
+        ("logrotate-schedule", {"/etc/logrotate.conf": "daily\n/var/log/x { # {\nmonthly\n  }\n"}, True),
+        ("logrotate-schedule", {"/etc/logrotate.conf": "  weekly # ours\n\tmonthly\n"}, False),
+        ("core-dumps-none-kept", {LIMITS: "* hard core 5 and more words\n"}, False),
         ("journal-persistent", {JOURNAL: "[Journal]\nStorage=persistent\n", LATER: "[Journal]\nStorage=none\n"}, False),
         ("journal-persistent", {JOURNAL: "", "/usr/lib/systemd/journald.conf.d/a.conf": "[Journal]\nStorage=persistent\n"}, True),
         ("journal-compressed", {JOURNAL: "", "/usr/local/lib/systemd/journald.conf.d/zz.conf": "[Journal]\nCompress=no\n"}, False),
@@ -88,6 +92,8 @@ def test_a_control_goes_by_what_counts(machine: Machine, name: str, files: dict[
     [
         ("audit-log-size", {AUDITD: "# c\nMAX_log_file = 1\nmax_log_file = 2\nflush = none\n"}, "# c\nmax_log_file = 8\nflush = none\n"),
         ("time-not-root", {CHRONY: "confdir /etc/c.d\n", "/etc/c.d/a.conf": "User root\nport 0\n"}, "port 0\n"),
+        ("logrotate-schedule", {"/etc/logrotate.conf": "create\ninclude /etc/logrotate.d\n"}, "weekly\ncreate\ninclude /etc/logrotate.d\n"),
+        ("logrotate-schedule", {"/etc/logrotate.conf": "daily\n monthly\n/a {\nmonthly\n}\n"}, "daily\n weekly\n/a {\nmonthly\n}\n"),
         ("core-dumps-none-kept", {LIMITS: "", "/etc/security/limits.d/z.conf": "* - core 9\n* - nofile 9\n"}, "* - nofile 9\n"),
     ],
 )  # fmt: skip
