@@ -202,4 +202,7 @@ def test_other_lines_of_fstab_stay_to_the_letter(desired: bool) -> None:
     after = swap.fstab_with(ODD_LINES, "/swapfile", desired)
     assert after == ODD_LINES + b"\n" + (b"/swapfile none swap defaults 0 0\n" if desired else b"")
     assert swap.fstab_with(after, "/swapfile", desired) == after
-    assert swap.fstab_with(ODD_LINES, "/sw\u00e4p", False) == ODD_LINES.replace(b"/sw\\303\\244p none swap sw 0 0\n", b"") + b"\n"
+    assert (
+        swap.fstab_with(ODD_LINES, "/sw\u00e4p", False)
+        == ODD_LINES.replace(b"/sw\\303\\244p none swap sw 0 0\n", b"") + b"\n"
+    )

@@ -283,7 +283,8 @@ class Lines(Resource):
 def _texts(host, state):
     # type: (Host, Dict[str, Any]) -> List[Tuple[str, List[str]]]
     """(path, lines) of each file that is there."""
-    paths = [path for pattern in listed(state["path"]) for path in files_read(host.system, pattern)]
+    found = [path for pattern in listed(state["path"]) for path in files_read(host.system, pattern)]
+    paths = sorted(set(found), key=found.index)
     return [(path, _that_count(lines_of(host.system.read(path) or ""), state)) for path in paths]
 
 

@@ -9,6 +9,7 @@ import fnmatch
 import json
 import re
 
+from ..._host.drop_ins import files_read
 from ..._host.errors import HostError
 from ..._host.text import get
 from ..compare import difference
@@ -109,7 +110,7 @@ def _forward(state):
 def sends_everything(host):
     # type: (Host) -> Optional[str]
     """Which program sends all messages where; None if none does."""
-    texts = [host.system.read(path) or "" for pattern in RSYSLOG_FILES for path in host.system.glob(pattern)]
+    texts = [host.system.read(path) or "" for pattern in RSYSLOG_FILES for path in files_read(host.system, pattern)]
     targets = [found.group("target") for text in texts for rule in FORWARDS for found in re.finditer(rule, text)]
     targets = [target for target in targets if not THIS_HOST.match(target)]
     if targets and _at_boot(host, "rsyslog"):
