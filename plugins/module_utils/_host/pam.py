@@ -56,15 +56,17 @@ def _part(held, words, comments):
 
 
 def with_added(text, entry, before):
-    # type: (str, Entry, str) -> str
-    """The stack with the entry added, before the first of its kind that the pattern finds in ``shown``, else at the end.
+    # type: (str, Entry, str) -> Optional[str]
+    """The stack with the entry added, before the first of its kind that the pattern finds in ``shown``; None if there is none.
 
     Jumps that went over that place ("success=1": pass over one entry of the kind, pam.conf(5)) go one further, to where they went.
     """
     found = parts(text)
     own = [number for number, part in enumerate(found) if part.entry and part.entry.kind == entry.kind]
     places = [number for number in own if re.search(before, shown(found[number].entry).lstrip("-"))]
-    place = places[0] if places else len(found)
+    if not places:
+        return None
+    place = places[0]
     pieces = [part.lines for part in found]
     passed = [number for number in own if number < place]
     for position, number in enumerate(passed):

@@ -6,9 +6,11 @@ import re
 from typing import Any
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.engine import evaluate
 from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.registry import TYPES
 from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.privilege import with_pam_entry
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host import pam
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,10 +126,9 @@ def targets(text: str) -> list[tuple[str, str]]:
     """(module that jumps, module that it jumps to) within the auth entries, a new one passed over: it is on the way there."""
     entries = [part.entry for part in pam.parts(text) if part.entry and part.entry.kind == "auth"]
     numbers = [(i, int(n)) for i, entry in enumerate(entries) for n in re.findall(r"=(\d+)", entry.control)]
-    ways = [(i, [entry.module for entry in entries[i + n + 1 :]]) for i, n in numbers]
-    return [
-        (entries[i].module, next((name for name in way if name != "pam_faillock.so"), "the end")) for i, way in ways
-    ]
+    jumps = [(i, [entry.module for entry in entries[i + n + 1 :]]) for i, n in numbers]
+    landings = [next((name for name in names if name != "pam_faillock.so"), "the end") for _i, names in jumps]
+    return [(entries[i].module, landing) for (i, _names), landing in zip(jumps, landings, strict=True)]
 
 
 @pytest.mark.parametrize("text", [JUMPS, LOCAL, JUMPS.replace("=1", "=2"), LOCAL + JUMPS])
@@ -169,3 +170,22 @@ STRICT = {
 def test_what_is_stricter_already_stays_so(words: str, fixed: str | None) -> None:
     text = f"auth required a.so {words}\n"
     assert with_pam_entry(text, STRICT).split() == ["auth", "required", "a.so", *(fixed or words).split()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "auth required pam_unix.so\n",
+        "auth sufficient pam_sss.so\n#auth required pam_deny.so\naccount required pam_deny.so\n",
+    ],
+)
+def test_where_nothing_says_where_a_new_entry_belongs_a_person_adds_it(machine: Machine, text: str) -> None:
+    """At the end, "[default=die]" would refuse who has the right password."""
+    with pytest.raises(HostError, match=r"needs a person: the stack has no entry like .*pam_faillock\.so authfail"):
+        with_pam_entry(text, RECORDS)
+    machine.put(STACK, text or "\n")
+    (result,) = evaluate(
+        [{"id": "lockout", "type": "pam", "state": {**RECORDS, "service": "system-auth"}}], machine.host(), True, {}
+    )
+    assert (result["status"], machine.text(STACK)) == ("fail", text or "\n")

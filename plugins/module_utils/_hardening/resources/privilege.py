@@ -278,5 +278,12 @@ def with_pam_entry(content, state):
     if not done and "add" in state:
         words = listed(state.get("having")) + desired
         new = pam.Entry("", state["type"], state.get("control", "required"), state["module"], words)
-        return pam.with_added(content, new, state["add"])
+        after = pam.with_added(content, new, state["add"])
+        if after is None:
+            # At the end, "[default=die] pam_faillock.so authfail" would refuse who has the right password.
+            raise HostError(
+                "needs a person: the stack has no entry like '%s', before which '%s' belongs. Add it where this stack needs it"
+                % (state["add"], pam.shown(new))
+            )
+        return after
     return pam.joined(pieces)
