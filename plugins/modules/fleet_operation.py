@@ -63,9 +63,9 @@ options:
     description: The host to C(mark).
     type: str
   host_state:
-    description: Where the host stands.
+    description: Where the host stands. V(todo) is one that is to be taken again.
     type: str
-    choices: [standby, done]
+    choices: [standby, done, todo]
   reason:
     description: Why the operation stopped.
     type: str
@@ -141,7 +141,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             "take_over": {"type": "bool", "default": False},
             "instance_id": {"type": "str"},
-            "host_state": {"type": "str", "choices": ["standby", "done"]},
+            "host_state": {"type": "str", "choices": ["standby", "done", "todo"]},
             "reason": {"type": "str", "default": ""},
         },
         required_if=[

@@ -102,6 +102,18 @@ def test_a_release_that_is_never_ready_stops_the_roll_once_its_whole_batch_is_ba
     assert (fleet.parameter(JOURNAL) or {})["hosts"]["i-2"] == "done"
 
 
+def test_a_host_that_is_back_at_the_old_release_before_the_roll_ends_is_rolled_again(fleet: Played) -> None:
+    """It has booted in between: the current release is the old one until the roll ends."""
+    fleet.launch(i_1="a", i_2="b")
+    fleet.set(then={"exit_standby:i-2": {"version": {"i-1": "1.0.0"}}})
+    code, text = fleet.play("roll", fleet_release_version="1.1.0")
+    assert code == 0, text[-3000:]
+    assert "i-1 answers with 1.0.0 instead of release 1.1.0. It is rolled again" in text
+    assert fleet.versions() == {"i-1": "1.1.0", "i-2": "1.1.0"}
+    assert fleet.state["moves"][-2:] == ["enter_standby:i-1", "exit_standby:i-1"]
+    assert "Release 1.1.0 runs on 2 hosts" in text
+
+
 def test_all_hosts_of_a_batch_that_fail_are_told_and_recorded(fleet: Played) -> None:
     fleet.launch(i_1="a", i_2="a", i_3="b", i_4="b")
     fleet.mark("i-1", "broken")

@@ -16,7 +16,7 @@ from tests.support.tree import ROOT, output, run, texts
 SPECIFIED = fleet_rules.specification()
 FORM = re.compile(r"(?<![\w.])fleet_[a-z0-9_]+")
 KEYS = {"type", "elements", "required", "choices", "default", "options", "description", *OWN_KEYS}
-GROUPS = {"fleet_steps", "fleet_late_steps", "image_tests"}
+GROUPS = {"fleet_steps", "fleet_late_steps", "fleet_compared", "image_tests"}
 """Of hosts, made by a play that was checked."""
 THEIR_HOSTS = GROUPS | {"{{ fleet_steps_group | default('fleet_steps') }}"}
 PLAYBOOKS = sorted(file.stem for file in (ROOT / "playbooks").glob("*.yml"))

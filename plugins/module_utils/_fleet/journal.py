@@ -21,6 +21,7 @@ from .._aws import parameters
 from .._aws.errors import UserError
 
 RUNNING, STOPPED, FINISHED = STATUSES = "running", "stopped", "finished"
+TODO = "todo"
 LEAST_MESSAGE = 200
 """Characters of a message that are kept, whatever the journal's length."""
 
@@ -130,7 +131,9 @@ def remember_rebalancing(journal: Journal, previous: Journal | None, suspended: 
 
 
 def mark(journal: Journal, instance_id: str, state: str) -> Journal:
-    return replace(journal, hosts={**journal.hosts, instance_id: state}, updated=now())
+    """``state``: standby, done, or todo for a host that is to be taken again; the journal does not name those."""
+    others = {i: known for i, known in journal.hosts.items() if i != instance_id}
+    return replace(journal, hosts=others if state == TODO else {**others, instance_id: state}, updated=now())
 
 
 def close(journal: Journal, status: str, message: str = "") -> Journal:

@@ -3,7 +3,7 @@
 It travels to where a module runs, so it imports nothing of the tests. ``$PLAYED_FLEET`` is a folder; ``state.json`` in it has hosts
 (id → zone, lifecycle), sizes, suspended processes, ``sick`` hosts (never healthy), ``faults`` (call → message, or call and id; before the
 message may stand AWS's code and a colon) and ``then`` (``call:id`` → what happens right after it: ``launch`` and ``remove``, hosts;
-``lifecycle``, id → state; ``faults``; ``suspend``, processes).
+``lifecycle``, id → state; ``faults``; ``suspend``, processes; ``version``, id → what it serves from then on).
 """
 
 from __future__ import annotations
@@ -167,4 +167,6 @@ class PlayedFleet:
             for moved, lifecycle in then.get("lifecycle", {}).items():
                 record["hosts"][moved]["lifecycle"] = lifecycle
             record["faults"].update(then.get("faults", {}))
+            for booted, version in then.get("version", {}).items():
+                (Path(os.environ["PLAYED_FLEET"]) / f"{booted}.version").write_text(version)
             record["suspended"] = sorted({*record["suspended"], *then.get("suspend", [])})

@@ -9,6 +9,14 @@ def test_a_journal_survives_being_written_and_read() -> None:
     assert journal.parse(journal.render(begun)) == begun
 
 
+def test_a_host_that_is_to_be_taken_again_is_neither_done_nor_taken() -> None:
+    known = journal.mark(journal.mark(journal.begin(None, "roll", "1.1.0"), "i-1", "done"), "i-2", "done")
+    again = journal.mark(known, "i-1", "todo")
+    assert (again.done, again.taken) == (["i-2"], [])
+    assert journal.parse(journal.render(again)) == again
+    assert journal.mark(again, "i-9", "todo").hosts == again.hosts
+
+
 def test_no_parameter_means_no_journal() -> None:
     assert journal.parse(None) is None
 
