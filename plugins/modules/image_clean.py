@@ -153,10 +153,13 @@ def expand(patterns, keep):  # type: (Iterable[str], Iterable[str]) -> List[str]
     return sorted(path for path in found if os.path.lexists(path) and not kept(path, keep))
 
 
-def is_filled_file(path):  # type: (str) -> bool
-    """A regular file, not a link, with something in it."""
-    status = os.lstat(path)
-    return stat.S_ISREG(status.st_mode) and status.st_size > 0
+def size_of(path):  # type: (str) -> int
+    """Of a regular file, not a link; else -1. What is gone again is none: services still rotate their logs."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
 
 def logs(directories, keep):  # type: (Iterable[str], Iterable[str]) -> Tuple[List[str], List[str]]
@@ -165,11 +168,11 @@ def logs(directories, keep):  # type: (Iterable[str], Iterable[str]) -> Tuple[Li
     for top in directories:
         for folder, _names, files in os.walk(top):
             for path in [os.path.join(folder, name) for name in files]:
-                if kept(path, keep) or not stat.S_ISREG(os.lstat(path).st_mode):
+                if kept(path, keep) or size_of(path) < 0:
                     continue
                 if ROTATED.search(os.path.basename(path)):
                     rotated.append(path)
-                elif is_filled_file(path):
+                elif size_of(path) > 0:
                     filled.append(path)
     return rotated, filled
 
@@ -179,7 +182,7 @@ def plan(remove, empty, empty_logs_below, keep):  # type: (List[str], List[str],
     keep = list(keep) + list(ALWAYS_KEPT)
     rotated, filled = logs(empty_logs_below, keep)
     gone = sorted(set(expand(remove, keep) + rotated))
-    cut = sorted(set([p for p in expand(empty, keep) if is_filled_file(p)] + filled))
+    cut = sorted(set([p for p in expand(empty, keep) if size_of(p) > 0] + filled))
     below = tuple(path.rstrip("/") + "/" for path in gone)
     return {"remove": gone, "empty": [p for p in cut if p not in gone and not p.startswith(below)]}
 
@@ -201,8 +204,9 @@ def remove_path(path):  # type: (str) -> None
 
 def empty_file(path):  # type: (str) -> None
     """Cut in place: a daemon that appends to it goes on at the new end."""
-    with open(path, "r+b") as handle:
-        handle.truncate(0)
+    if os.path.lexists(path):
+        with open(path, "r+b") as handle:
+            handle.truncate(0)
 
 
 def write_manifest(draft, path, aide, check_mode):  # type: (str, str, Optional[Dict[str, str]], bool) -> bool

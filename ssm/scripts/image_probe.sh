@@ -16,7 +16,7 @@ aide_differences() {
 
 # The files that sshd takes keys of a user from, as it says itself: key_files USER UID HOME. %h, %u, %U and %% are those of sshd_config(5).
 key_files() {
-  settings=$(sshd -T -C "user=$1,host=localhost,addr=127.0.0.1" 2>/dev/null) || settings='authorizedkeysfile /sshd-T-failed'
+  settings=$(sshd -T -C "user=$1,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22" 2>/dev/null) || settings='authorizedkeysfile /sshd-T-failed'
   printf '%s\n' "$settings" | sed -n 's/^authorizedkeysfile //p' | tr ' ' '\n' | while read -r pattern; do
     path=$(printf '%s' "$pattern" | sed -e "s|%%|\r|g" -e "s|%h|$3|g" -e "s|%u|$1|g" -e "s|%U|$2|g" -e "s|\r|%|g")
     case "$path" in none) ;; /*) echo "$path" ;; *) echo "$3/$path" ;; esac

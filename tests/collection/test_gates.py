@@ -13,9 +13,8 @@ import pytest
 from tests.support.sanity import VENVS, build, sanity, unpack
 
 
-@pytest.mark.parametrize(
-    "core", [pytest.param(core, marks=pytest.mark.slow if core == "2.16" else ()) for core in VENVS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("core", VENVS)
 def test_ansible_test_sanity_has_no_error(core: str) -> None:
     done = sanity(core, [])
     errors = [line for line in done.stdout.splitlines() if line.startswith(("ERROR", "FATAL"))]

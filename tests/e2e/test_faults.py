@@ -156,7 +156,10 @@ def test_a_roll_whose_controller_was_killed_is_resumed_by_running_it_again(
     assert fleet.group()["SuspendedProcesses"] == []
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in range(2, 22))])
+@pytest.mark.parametrize(
+    "seed",
+    [pytest.param(1, marks=pytest.mark.slow), *(pytest.param(n, marks=pytest.mark.soak) for n in range(2, 22))],
+)
 def test_a_roll_killed_at_any_moment_is_resumed_to_its_target_and_no_request_fails(
     fleet: Fleet, tmp_path: Path, seed: int
 ) -> None:
@@ -204,6 +207,7 @@ def test_a_host_that_is_lost_is_replaced_by_the_group(fleet: Fleet) -> None:
     assert lost not in ready.stdout
 
 
+@pytest.mark.slow
 def test_hosts_that_are_launched_during_a_roll_and_after_it_never_serve_another_release_once_it_is_finished(
     fleet: Fleet, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def baked(lab: ImageLab, release: dict[str, str]) -> dict[str, dict[str, Any]]:
     return {region: lab.images(region)[-1] for region in (EAST, WEST)}
 
 
+@pytest.mark.slow
 def test_a_wrong_checksum_stops_the_bake_and_leaves_nothing(lab: ImageLab, release: dict[str, str]) -> None:
     done = lab.bake(release, artifact_sha256="0" * 64)
     assert done.returncode != 0
@@ -160,8 +161,14 @@ def wait_until(true: Any, seconds: float) -> None:
             "echo secret >/root/.bash_history; touch -d '2026-01-01' /root/.bash_history",
             "no shell history: /root/.bash_history",
             id="history",
+            marks=pytest.mark.slow,
         ),
-        pytest.param("chmod 0644 /etc/shadow", "control file-shadow: /etc/shadow mode is 0644", id="control"),
+        pytest.param(
+            "chmod 0644 /etc/shadow",
+            "control file-shadow: /etc/shadow mode is 0644",
+            id="control",
+            marks=pytest.mark.slow,
+        ),
         pytest.param("printf x >>/usr/bin/passwd", "files match the AIDE database: /usr/bin/passwd", id="program"),
     ],
 )

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
 LAB = [sys.executable, "-m", "lab"]
 SCENARIO_SECONDS = 1500
-SLOW = ("admin_access", "app_runtime", "cloudwatch_agent", "hardening", "proxysql")
+SLOW = ("admin_access", "app_runtime", "cloudwatch_agent", "hardening", "nginx", "proxysql", "system")
 """The longest. What the demo needs of them is proven by it as well."""
 
 pytestmark = [pytest.mark.molecule, pytest.mark.lab]

@@ -81,7 +81,14 @@ class Archive:
             raise StoreError("%s can't be fetched: %s" % (self.title, error))
         if found != self.sha256:
             raise StoreError("%s has sha256 %s, expected was %s. It was deleted" % (self.title, found, self.sha256))
-        unpack(archive, os.path.join(scratch, "tree"), self.title, self.strip)
+        tree = os.path.join(scratch, "tree")
+        unpack(archive, tree, self.title, self.strip)
+        # One that was packed on a host would count as complete before it is.
+        mark = os.path.join(tree, MARKER)
+        if os.path.isdir(mark) and not os.path.islink(mark):
+            shutil.rmtree(mark)
+        elif os.path.lexists(mark):
+            os.unlink(mark)
 
 
 def installed_from(folder):

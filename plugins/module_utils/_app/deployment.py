@@ -10,6 +10,7 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import functools
 import hashlib
 import os
 import shutil
@@ -254,28 +255,40 @@ class Deployment:
 
         Returns (releases that were pruned, runtimes that were pruned, what could not be done).
         """
-        errors = [self.units.do("enable", *self.enable)] if self.enable else []
-        if self.decision and not self.was_decided and self.desired["boot"].get("unit"):
-            # The release is here after all. A unit that has not failed has nothing to be reset; systemd may not even know it.
-            self.units.do("reset-failed", self.desired["boot"]["unit"])
+        pruned = {"releases": [], "runtimes": []}  # type: dict[str, list[str]]
+        steps = [lambda: [self.units.do("enable", *self.enable)] if self.enable else [], self.forget_boot]
         if self.values:
-            timer = self.desired["values"]["timer"]
-            if self.wake or UNITS + timer in self.files.rewritten:
-                errors.append(self.units.do("restart", timer))
-            if self.renew:
-                self.values.confirm()
-                self.values.prune()
+            steps += [self.wake_timer] + ([self.values.confirm, self.values.prune] if self.renew else [])
         if self.renew:
-            before = self.previous if self.previous != self.desired["version"] else self.store.record.get("previous")
-            self.store.deployed(self.desired["version"], self.fingerprint, before, self.runtime_name)
-        errors += self.stop_units() + [remove(path) for path in self.remove]
+            steps.append(self.record)
+        steps += [self.stop_units] + [functools.partial(_removed, path) for path in self.remove]
         if self.removed_units:
-            errors.append(self.units.do("daemon-reload"))
-        names = self.store.superfluous(self.desired["keep"])
-        errors += [remove(os.path.join(self.store.releases, name)) for name in names]
-        unused = self.runtimes.superfluous(self.store.runtimes() | set([self.runtime_name]))
-        errors += [remove(os.path.join(self.runtimes.folder, name)) for name in unused]
-        return names, unused, [error for error in errors if error]
+            steps.append(lambda: [self.units.do("daemon-reload")])
+        steps += [lambda: self.prune_releases(pruned["releases"]), lambda: self.prune_runtimes(pruned["runtimes"])]
+        errors = [error for error in undo(*steps) if error]  # each of them, whatever became of those before
+        return pruned["releases"], pruned["runtimes"], errors
+
+    def forget_boot(self):
+        """The release is here after all. A unit that has not failed has nothing to be reset; systemd may not even know it."""
+        if self.decision and not self.was_decided and self.desired["boot"].get("unit"):
+            self.units.do("reset-failed", self.desired["boot"]["unit"])
+
+    def wake_timer(self):
+        timer = self.desired["values"]["timer"]
+        return [self.units.do("restart", timer)] if self.wake or UNITS + timer in self.files.rewritten else []
+
+    def record(self):
+        before = self.previous if self.previous != self.desired["version"] else self.store.record.get("previous")
+        self.store.deployed(self.desired["version"], self.fingerprint, before, self.runtime_name)
+
+    def prune_releases(self, names):
+        """Adds to `names` what it is about to remove. Returns errors and None, as the next."""
+        names += self.store.superfluous(self.desired["keep"])
+        return [remove(os.path.join(self.store.releases, name)) for name in names]
+
+    def prune_runtimes(self, names):
+        names += self.runtimes.superfluous(self.store.runtimes() | set([self.runtime_name]))
+        return [remove(os.path.join(self.runtimes.folder, name)) for name in names]
 
     @property
     def removed_units(self):
@@ -285,6 +298,10 @@ class Deployment:
         """Instances and units that are no longer desired. Returns errors and None."""
         names = [self.units.unit(port) for port in self.stop] + self.removed_units
         return [self.units.do("disable", "--now", *names)] if names else []
+
+
+def _removed(path):
+    return [remove(path)]
 
 
 def remove(path):

@@ -54,9 +54,14 @@ class Units:
         return refused or unit.do("start")
 
     def last_output(self, port):
-        """What an instance printed since `restart`: the end of its log, or else what systemd says of it."""
+        """What an instance printed since `restart`: the end of its log, or else what systemd says of it; '' where it was not restarted."""
+        if port not in self.started:
+            return ""
         unit, log = self.started[port]
-        gained = [printable(line.rstrip(), LINES) for line in log.gained().splitlines() if line.strip()]
+        try:
+            gained = [printable(line.rstrip(), LINES) for line in log.gained().splitlines() if line.strip()]
+        except EnvironmentError as error:  # who asks has something to restore
+            gained = [printable("%s" % error)]
         return "\n".join(gained[-LAST_LINES:] or unit.journal(LAST_LINES, own=False))
 
 
@@ -88,7 +93,10 @@ class Instances:
             if touched:
                 time.sleep(self.pause_seconds)
             touched.append(port)
-            error = self.bring_up(port, version)
+            try:
+                error = self.bring_up(port, version)
+            except Exception as reason:  # whatever it is: who called has something to restore
+                error = "whether %s is ready can't be told: %s" % (self.units.unit(port), reason)
             if error is not None:
                 return touched, error
         return touched, None

@@ -89,9 +89,12 @@ def group_entries(text):
 
 def _entries(text):
     # type: (str) -> List[str]
-    """The lines that the C library takes for entries, see _fields; one with a NUL in it is none."""
+    """The lines that the C library takes for entries, see _fields; one with a NUL in it is none.
+
+    Nobody is found by a name of NIS's lines ("+::", "-bob:x:0:0", "+@net") either (nss/nss_files/files-pwd.c, DB_LOOKUP).
+    """
     found = [line.lstrip(" \t") for line in lines_of(text)]
-    return [line for line in found if line and not line.startswith("#") and "\0" not in line]
+    return [line for line in found if line and line[0] not in "#+-" and "\0" not in line]
 
 
 def _fields(line, count):

@@ -28,14 +28,33 @@ SYSCTL_LATEST = "/etc/sysctl.conf"
 
 
 CHRONY = "/etc/chrony.conf"
-CHRONY_DEEPEST = 10
+RSYSLOG = "/etc/rsyslog.conf"
+RSYSLOG_INCLUDE = re.compile(r"""(?i)^\s*(?:\$IncludeConfig\s+(\S+)|include\s*\([^)]*?\bfile\s*=\s*["']([^"']+)["'])""")
+"""rsyslog.conf(5), "Include": the old form, where a folder means all in it, and the new one."""
+DEEPEST = 10
 LIMITS_DROP_IN = re.compile(r"^/etc/security/limits\.d/[^/]+\.conf$")
 
 
 def files_read(system, pattern):
     # type: (System, str) -> List[str]
     """The files that are there for a path or a pattern, with those that a program's main file includes."""
-    return chrony_files(system) if pattern == CHRONY else system.glob(pattern)
+    if pattern == CHRONY:
+        return chrony_files(system)
+    return rsyslog_files(system) if pattern == RSYSLOG else system.glob(pattern)
+
+
+def rsyslog_files(system, path=RSYSLOG, within=()):
+    # type: (System, str, Tuple[str, ...]) -> List[str]
+    """What rsyslogd reads: its file and those that it includes, each where it is included. ``within``: the files that include this one."""
+    if path in within or len(within) > DEEPEST:
+        return []
+    found = system.glob(path)
+    for line in lines_of(system.read(path) or "") if found else []:
+        include = RSYSLOG_INCLUDE.match(line)
+        pattern = (include.group(1) or include.group(2)) if include else ""
+        included = system.glob(pattern + "*" if pattern.endswith("/") else pattern) if pattern else []
+        found += [each for other in included for each in rsyslog_files(system, other, within + (path,))]
+    return found
 
 
 def chrony_files(system, path=CHRONY, within=()):
@@ -45,7 +64,7 @@ def chrony_files(system, path=CHRONY, within=()):
     ``within``: the files that include this one. Commands have any case, and may stand after blanks (chrony.conf(5); CNF_ReadFile and
     search_dirs in chrony's conf.c).
     """
-    if path in within or len(within) > CHRONY_DEEPEST:
+    if path in within or len(within) > DEEPEST:
         return []
     found = system.glob(path)
     for line in lines_of(system.read(path) or "") if found else []:
@@ -69,7 +88,7 @@ def limits_of(content):
     found = {}  # type: Dict[str, str]
     for line in without_comments(content):
         words = line.partition("#")[0].split()
-        if len(words) == 4:
+        if len(words) >= 4:  # what comes after the value is passed over
             for kind in ("soft", "hard") if words[1] == "-" else (words[1].lower(),):
                 found["%s %s %s" % (words[0], kind, words[2].lower())] = words[3]
     return found

@@ -81,13 +81,18 @@ class Files(object):
 
     def write(self, path, text, mode=None):
         # type: (str, Union[str, bytes], Optional[int]) -> None
-        """Replace the file's text, keeping its owner and mode; a new one is root's, ``mode`` (0644). Follows symbolic links."""
-        target = self.shown(os.path.realpath(self.real(path)))
-        try:
+        """Replace the file's text, keeping its owner and mode; a new one is root's, ``mode`` (0644).
+
+        Follows symbolic links, but to a device, such as /dev/null: then the link is replaced.
+        """
+        special = self._is_special(path)
+        if special and not os.path.islink(self.real(path)):
+            raise HostError("Cannot write %s: it is a device or a pipe" % path)
+        target = path if special else self.shown(os.path.realpath(self.real(path)))
+        owner, kept = (-1, -1), 0o644
+        if not special and os.path.exists(self.real(target)):
             before = os.stat(self.real(target))
             owner, kept = (before.st_uid, before.st_gid), modes.S_IMODE(before.st_mode)
-        except OSError:
-            owner, kept = (-1, -1), 0o644
         self._swap(self.stage(target, encoded(text)), target, kept if mode is None else mode, owner)
 
     def stage(self, path, content):
@@ -125,7 +130,14 @@ class Files(object):
 
     def set_attributes(self, path, mode=None, owner=None, group=None):
         # type: (str, Optional[int], Optional[str], Optional[str]) -> bool
-        """Change mode, owner and group (names or numbers) of what the path leads to; answers whether something changed."""
+        """Change mode, owner and group (names or numbers) of what the path leads to; answers whether something changed.
+
+        Raises HostError for a device, which others use too: a link to /dev/null is how people switch a file off.
+        """
+        if self._is_special(path):
+            raise HostError(
+                "%s leads to a device or a pipe, whose mode and owner stay. Make it a file of its own" % path
+            )
         if not self.attributes_differ(path, mode, owner, group):
             return False
         self.keep(path)
@@ -137,6 +149,15 @@ class Files(object):
         except OSError as error:
             raise HostError("Cannot change mode or owner of %s: %s" % (path, self._why(error, path)))
         return True
+
+    def _is_special(self, path):
+        # type: (str) -> bool
+        """Whether the path leads to what is neither a file nor a directory."""
+        try:
+            mode = os.stat(self.real(path)).st_mode
+        except OSError:
+            return False
+        return not (modes.S_ISREG(mode) or modes.S_ISDIR(mode))
 
     def attributes_differ(self, path, mode=None, owner=None, group=None):
         # type: (str, Optional[int], Optional[str], Optional[str]) -> bool

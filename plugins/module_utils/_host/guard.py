@@ -20,7 +20,7 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Dict, List, Optional  # noqa: F401
+    from typing import Dict, List, Optional, Sequence  # noqa: F401
 
     from .host import Host  # noqa: F401
 
@@ -31,6 +31,7 @@ SESSION_USER = "ssm-user"
 AGENT = "amazon-ssm-agent"
 AGENT_SETTLED_SECONDS = 10.0
 ENDPOINT_SECONDS = 2.0
+EVERY = ("0.0.0.0", "::")  # noqa: S104 - not listened on here
 SSH_OPTIONS = [
     "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "GlobalKnownHostsFile=/dev/null", "BatchMode=yes",
     "LogLevel=ERROR", "ConnectTimeout=10",
@@ -62,8 +63,9 @@ def access_paths(host, before=None):
     try:
         settings = effective(host)
         active = sshd.is_active(host)
-        for port in settings.get("port", "22").split():
-            paths["SSH port " + port] = active and port_answers(int(port))
+        for port in sshd.ports(settings):
+            own = [address for address, of in sshd.addresses(settings) if of == port]
+            paths["SSH port " + port] = active and port_answers(int(port), own)
         # What is tried here goes over loopback; whether sshd listens for others, it has to say itself.
         for address in settings.get("listenaddress", "").split():
             paths["SSH on " + address] = active
@@ -92,13 +94,16 @@ def people(host, *more):
     return [a["name"] for a in passwd(host) if a["name"] in desired and a["shell"] not in NO_LOGIN]
 
 
-def port_answers(port, seconds=5.0):
-    # type: (int, float) -> bool
-    """Whether an SSH daemon greets on this machine's port within the time."""
+def port_answers(port, addresses=EVERY, seconds=5.0):
+    # type: (int, Sequence[str], float) -> bool
+    """Whether an SSH daemon greets on this machine's port within the time. ``addresses``: that it listens on."""
+    # Where it listens on all, loopback is one of them.
+    tried = [address for address in addresses if address not in EVERY]
+    address = tried[0] if len(tried) == len(addresses) else "127.0.0.1"
     deadline, pause = time.time() + seconds, 0.02
     while True:
         try:
-            connection = socket.create_connection(("127.0.0.1", port), timeout=2.0)
+            connection = socket.create_connection((address, port), timeout=2.0)
             try:
                 if connection.recv(4) == b"SSH-":
                     return True

@@ -37,7 +37,7 @@ def ask(address, path, method="GET", headers=None, timeout=ANSWER_SECONDS):
         connection.request(method, path, headers=dict(headers or {}, **COMMON_HEADERS))
         answer = connection.getresponse()
         return answer.status, answer.read(LONGEST_ANSWER).decode("utf-8", "replace")
-    except (socket.error, HTTPException) as error:
+    except (socket.error, HTTPException, UnicodeError) as error:  # the last one for a path that no request can have
         raise NoAnswerError("%s" % (error or type(error).__name__))
     finally:
         connection.close()

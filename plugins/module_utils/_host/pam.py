@@ -17,13 +17,14 @@ __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import List, Optional  # noqa: F401
+    from typing import List, Match, Optional  # noqa: F401
 
 Entry = namedtuple("Entry", "dash kind control module arguments")
 """``dash``: '-' for one whose module may be missing, else ''; ``kind``: auth, account, password or session, in lower case."""
 Part = namedtuple("Part", "lines entry comment")
 """What stands together in a stack: the lines of one entry as they are, or one line that is none (``entry`` None)."""
 
+JUMP = re.compile(r"(=\s*)([1-9][0-9]*)(?=[\s\]])")
 FORM = re.compile(r"^(-?)(\w+)\s+(\[(?:\\.|[^\]\\])*\]|\S+)\s+(\S+)\s*(.*)$", re.DOTALL)
 
 
@@ -52,6 +53,40 @@ def _part(held, words, comments):
     if form:
         entry = Entry(form.group(1), form.group(2).lower(), form.group(3), form.group(4), form.group(5).split())
     return Part(held, entry, comments.strip())
+
+
+def with_added(text, entry, before):
+    # type: (str, Entry, str) -> Optional[str]
+    """The stack with the entry added, before the first of its kind that the pattern finds in ``shown``; None if there is none.
+
+    Jumps that went over that place ("success=1": pass over one entry of the kind, pam.conf(5)) go one further, to where they went.
+    """
+    found = parts(text)
+    own = [number for number, part in enumerate(found) if part.entry and part.entry.kind == entry.kind]
+    places = [number for number in own if re.search(before, shown(found[number].entry).lstrip("-"))]
+    if not places:
+        return None
+    place = places[0]
+    pieces = [part.lines for part in found]
+    passed = [number for number in own if number < place]
+    for position, number in enumerate(passed):
+        there = found[number].entry
+        control = _jumping_over(there.control, len(passed) - position)
+        if control != there.control:
+            pieces[number] = [written(there._replace(control=control), found[number].comment)]
+    return joined(pieces[:place] + [[written(entry)]] + pieces[place:])
+
+
+def _jumping_over(control, distance):
+    # type: (str, int) -> str
+    """The control with each jump by ``distance`` entries or more one further."""
+
+    def further(found):
+        # type: (Match[str]) -> str
+        count = int(found.group(2))
+        return found.group(1) + "%d" % (count + 1 if count >= distance else count)
+
+    return JUMP.sub(further, control) if control.startswith("[") else control
 
 
 def shown(entry):

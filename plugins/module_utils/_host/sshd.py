@@ -10,19 +10,25 @@ import time
 
 from . import systemd
 from .errors import HostError
+from .text import lines_of
 
 __metaclass__ = type
 
 MYPY = False
 if MYPY:
-    from typing import Dict, List, Optional  # noqa: F401
+    from typing import Dict, List, Optional, Tuple  # noqa: F401
 
     from .host import Host  # noqa: F401
+    from .processes import Completed  # noqa: F401
 
 MAIN = "/etc/ssh/sshd_config"
 DROP_IN_DIRECTORY = "/etc/ssh/sshd_config.d"
 INCLUDE = re.compile(r"(?im)^\s*include\s+(.*\s)?(/etc/ssh/)?sshd_config\.d/\*\.conf")
 RELOAD_SECONDS = 5.0
+LACKING = "in configuration but"
+"""What sshd says of a Match block by something that -C does not tell: since OpenSSH 8 it is an error, also without -C for LocalPort
+(match_test_missing_fatal in its servconf.c)."""
+NO_PORT = "1"
 KEY_FILES = ".ssh/authorized_keys .ssh/authorized_keys2"
 """AuthorizedKeysFile where nothing sets it."""
 
@@ -34,11 +40,9 @@ def effective(host, user=None, host_key=""):
     ``host_key``: the path of one to use where those of the configuration may not be there. Raises NotInstalledError without the package,
     HostError where sshd can't be asked.
     """
-    more = ["-h", host_key] if host_key else []
-    more += ["-C", "user=%s,host=localhost,addr=127.0.0.1" % user] if user else []
     # An answer, whatever it is, is asked for once: many controls want it.
     name = " ".join(word for word in ("sshd", user, host_key) if word)
-    done = host.system.cached(name, lambda: host.system.run(["sshd", "-T"] + more))
+    done = host.system.cached(name, lambda: _asked(host, user, host_key))
     if done.code == 127:
         raise host.absence("openssh-server", "the program sshd")
     if done.code != 0:
@@ -46,16 +50,46 @@ def effective(host, user=None, host_key=""):
     return parse(done.out)
 
 
+def _asked(host, user, host_key):
+    # type: (Host, Optional[str], str) -> Completed
+    argv = ["sshd", "-T"] + (["-h", host_key] if host_key else [])
+    connection = "user=%s,host=localhost,addr=127.0.0.1" % user if user else ""
+    done = host.system.run(argv + (["-C", connection] if connection else []))
+    if done.code == 0 or LACKING not in done.err + done.out:
+        return done
+    # A Match block goes by the port. Ours is one that none names, or for a user's connection the one that sshd listens on first.
+    place = "laddr=127.0.0.1,lport=%s"
+    if user is None:
+        return host.system.run(argv + ["-C", place % NO_PORT])
+    port = ports(effective(host, None, host_key))[0]
+    return host.system.run(argv + ["-C", "%s,%s" % (connection, place % port)])
+
+
 def parse(output):
     # type: (str) -> Dict[str, str]
     """What sshd -T prints, as a dictionary."""
     settings = {}  # type: Dict[str, str]
-    for line in output.splitlines():
+    for line in lines_of(output):
         name, _space, value = line.strip().partition(" ")
         name, value = name.lower(), value.strip()
         if name:
             settings[name] = "%s %s" % (settings[name], value) if name in settings else value
     return settings
+
+
+def addresses(settings):
+    # type: (Dict[str, str]) -> List[Tuple[str, str]]
+    """(address, port) of each that sshd listens on: ListenAddress may have another port than Port (sshd_config(5))."""
+    found = re.findall(r"(?:^| )(?:\[([^\] ]*)\]|([^: ]+)):([0-9]+)(?= |$)", settings.get("listenaddress", ""))
+    named = [(six or four, port) for six, four, port in found]
+    return named or [("0.0.0.0", port) for port in settings.get("port", "22").split()]  # noqa: S104 - what sshd does
+
+
+def ports(settings):
+    # type: (Dict[str, str]) -> List[str]
+    """The ports of these, each once."""
+    found = [port for _address, port in addresses(settings)]
+    return sorted(set(found), key=found.index)
 
 
 def key_files(settings, account):

@@ -15,7 +15,7 @@ import io
 import os
 import re
 
-from .encoding import decoded
+from .encoding import decoded, encoded
 from .text import lines_of
 
 ENHANCED = dict(ena="ena", ixgbevf="sr-iov")
@@ -78,7 +78,8 @@ def processors(stat):
 
 def unescaped(field):
     """A field of /etc/fstab or /proc/swaps, where blanks and backslashes are octal numbers (getmntent(3))."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), field)
+    plain = re.sub(b"\\\\([0-3][0-7]{2})", lambda match: bytes(bytearray([int(match.group(1), 8)])), encoded(field))
+    return decoded(plain)
 
 
 def active_swap(swaps):

@@ -28,7 +28,8 @@ class SwapError(HostError):
 
 def fstab_with(content, path, desired):
     """`content` (bytes) of /etc/fstab with exactly one swap line for `path`, or with none. Other lines stay as they are."""
-    kept = [line for line in content.splitlines() if path not in survey.declared_swap(to_text(line))]
+    lines = content[: -1 if content.endswith(b"\n") else None].split(b"\n") if content else []
+    kept = [line for line in lines if path not in survey.declared_swap(to_text(line))]
     if desired:
         field = re.sub(r"[ \t\n\\]", lambda match: "\\%03o" % ord(match.group()), path)
         kept.append(to_bytes("%s none swap defaults 0 0" % field))

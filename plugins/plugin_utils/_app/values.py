@@ -25,6 +25,7 @@ SECRET = re.compile(
     r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+|[A-Za-z0-9/_+=.@-]{1,512}"
 )
 PATH = re.compile(r"(/[A-Za-z0-9_.-]+)+")
+REQUEST_PATH = re.compile(r"(/[!-~]*)?")
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})")
 APPLICATION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 CREDENTIALS_IN_ADDRESS = re.compile(r"://[^/@\s]*:[^/@\s]+@")
@@ -97,6 +98,9 @@ def _release(values: Mapping[str, Any]) -> Iterator[str]:
     for name, (form, takes) in RELEASE.items():
         if not form.fullmatch(str(values[name])):
             yield f"app_runtime_{name} is '{values[name]}'; it takes {takes}."
+    for name in ("health_path", "version_path"):
+        if not REQUEST_PATH.fullmatch(values[name]):
+            yield f"app_runtime_{name} is '{values[name]}'; it takes a path from / on, of ASCII without blanks, or '' to ask nothing."
 
 
 def _runtime(values: Mapping[str, Any]) -> Iterator[str]:

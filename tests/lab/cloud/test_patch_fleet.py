@@ -124,7 +124,11 @@ def fleet(lab: RunningLab, ssm: Any) -> Iterator[Fleet]:
 
 
 @pytest.mark.parametrize(
-    ("place", "release"), [(0, "latest"), (-1, RELEASE_VERSION["al2023"])], ids=["the first host", "a later host"]
+    ("place", "release"),
+    [
+        pytest.param(0, "latest", marks=pytest.mark.slow, id="the first host"),
+        pytest.param(-1, RELEASE_VERSION["al2023"], id="a later host"),
+    ],
 )
 def test_a_patch_that_fails_on_a_host_restores_it_and_the_same_command_finishes(
     fleet: Fleet, tmp_path: Path, place: int, release: str
@@ -159,6 +163,7 @@ def wait_for_moment(process: subprocess.Popen[bytes], out: Path, tasks: int, sec
     time.sleep(seconds)
 
 
+@pytest.mark.slow
 def test_a_patch_whose_control_node_is_killed_at_any_moment_reaches_its_target_when_it_is_run_again(
     fleet: Fleet, tmp_path: Path
 ) -> None:

@@ -204,6 +204,7 @@ def test_steps_parameters_and_preconditions_of_a_document(ssm: Any, hosts: list[
         send(ssm, hosts[:1], document=name, Parameters={"Word": ["c"]})
 
 
+@pytest.mark.slow
 def test_exit_code_194_reboots_the_host_and_begins_the_step_again(ssm: Any, hosts: list[str], document: Any) -> None:
     mark = "/var/lib/rebooted"
     lines = ("stat -c 'boot %Y' /proc/1", f"if [ -e {mark} ]; then rm {mark}; exit 0; fi", f"touch {mark}; exit 194")
@@ -215,6 +216,7 @@ def test_exit_code_194_reboots_the_host_and_begins_the_step_again(ssm: Any, host
     assert plugins["After"]["Output"] == "after\n"
 
 
+@pytest.mark.slow
 def test_an_agent_that_is_restarted_before_its_reboot_begins_the_step_again_in_the_same_boot(
     ssm: Any, hosts: list[str], document: Any
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import lzma
 import os
@@ -205,3 +206,34 @@ def test_a_cut_archive_is_refused(tmp_path: Path, mode: str) -> None:
     (tmp_path / "archive").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(StoreError, match=r"the runtime x can't be unpacked: "):
         unpack(str(tmp_path / "archive"), str(tmp_path / "tree"), "the runtime x")
+
+
+@pytest.mark.parametrize("kind", [FILE, LINK, DIRECTORY])
+def test_a_mark_that_an_archive_brings_does_not_count(tmp_path: Path, kind: bytes) -> None:
+    """One that was packed on a host has it: a release that failed halfway would be complete, and of another artifact, for good."""
+    data, mark = io.BytesIO(), b'{"sha256": "0", "source": "x"}'
+    with tarfile.open(fileobj=data, mode="w:gz") as tar:
+        for name in ("app/mark", archive.MARKER):
+            member = tarfile.TarInfo(name)
+            member.type, member.size = (kind, 0) if name == archive.MARKER else (FILE, len(mark))
+            member.linkname = "app/mark"
+            if kind == FILE:
+                member.size = len(mark)
+            tar.addfile(member, io.BytesIO(mark) if member.size else None)
+    final = tmp_path / "releases/1.0.0"
+    sha256 = hashlib.sha256(data.getvalue()).hexdigest()
+
+    def install(complete: Any) -> None:
+        data.seek(0)
+        archive.Archive("the artifact x", data, sha256).install(str(final), "x", complete)
+
+    def fails(folder: str) -> None:
+        assert not archive.is_installed(folder)
+        raise StoreError("no more")
+
+    with pytest.raises(StoreError, match="no more"):
+        install(fails)
+    assert not final.exists()
+    install(None)
+    assert archive.installed_from(str(final)) == sha256
+    assert (final / "app/mark").read_bytes() == mark

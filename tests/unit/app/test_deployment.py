@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app import deployment, units
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.archive import StoreError
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.release_store import Store
+from ansible_collections.ecommerce.fleet.plugins.module_utils._app.value_store import ValueStore
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.file_set import FileSet
 
 from tests.support.deployed_host import PORTS, FailedError, Host
@@ -217,3 +218,40 @@ def test_check_mode_says_that_a_runtime_would_be_fetched_and_fetches_none(host: 
     assert planned.planned
     assert f"fetch the runtime file://{host.folder}/v20.tar\n" in planned.diff()[-1]["after"]
     assert host.runtimes() == set()
+
+
+def test_an_instance_that_cannot_be_asked_brings_the_release_before_back(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.deploy("1.0.0", values=True)
+    before, running = host.there(), dict(host.running)
+
+    def ready(port: int, health: str, version_path: str, version: str, seconds: int) -> str | None:
+        if version == "2.0.0":
+            raise OSError(5, "Input/output error")
+        return host.ready(port, health, version_path, version, seconds)
+
+    monkeypatch.setattr(units, "wait_ready", ready)
+    with pytest.raises(FailedError, match=r"Input/output error\. Release 1\.0\.0 was restored and is ready"):
+        host.deploy("2.0.0", values=True)
+    assert (host.there(), host.running) == (before, running)
+
+
+@pytest.mark.parametrize(
+    "step", [(ValueStore, "confirm"), (ValueStore, "prune"), (Store, "deployed"), (Store, "superfluous")]
+)
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), StoreError("No space left on device")])
+def test_a_step_that_fails_after_all_are_ready_is_named_and_the_others_are_taken(
+    host: Host, monkeypatch: pytest.MonkeyPatch, step: tuple[type, str], error: Exception
+) -> None:
+    """The new release runs: nobody may say that it was not deployed."""
+    host.deploy("1.0.0", values=True, ports=[3000, 3001, 3002])
+
+    def fails(*_words: object) -> None:
+        raise error
+
+    monkeypatch.setattr(*step, fails)
+    host.deploy("2.0.0", values=True)
+    assert len(host.settled[2]) == 1 and "No space left on device" in host.settled[2][0]
+    assert sorted(host.running) == PORTS
+    assert (host.folder / "opt/current").readlink().name == "2.0.0"

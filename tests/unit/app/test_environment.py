@@ -20,6 +20,7 @@ GOOD: dict[str, Any] = {
     "instances": 2, "port_base": 3000, "os_release": "2023", "kind": "nodejs", "runtime": {},
     "command": "", "parameters_path": "", "secrets": [], "redis": {}, "mysql": {}, "environment": {}, "rotation_interval_seconds": 300,
     "rotation_delay_seconds": 0, "python_application": "app:app", "release_parameter": "", "release_wait_seconds": 60,
+    "health_path": "", "version_path": "/version",
 }  # fmt: skip
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app import units
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.units import Instances, Units
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host import http_probe
 
 
 class Host:
@@ -73,3 +75,31 @@ def test_one_with_a_truncated_log_has_what_it_wrote_since(host: Host) -> None:
     found.restart(3000)
     host.log.write_text("new\n")
     assert found.last_output(3000) == "new"
+
+
+def test_a_log_that_cannot_be_read_is_named_and_keeps_nobody_from_restoring(host: Host) -> None:
+    found = Units(host, "shop", f"{host.log.parent}/%s.log")
+    found.restart(3001)
+    (host.log.parent / "3001.log").mkdir(exist_ok=True)
+    assert "Is a directory" in found.last_output(3001)
+    assert found.last_output(3002) == "", "one that was never restarted has printed nothing"
+
+
+def test_an_instance_that_cannot_be_asked_in_whatever_way_is_not_ready(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_words: object) -> None:
+        raise ZeroDivisionError("nobody thought of it")
+
+    monkeypatch.setattr(units, "wait_ready", fails)
+    instances = Instances(Units(host, "shop", f"{host.log.parent}/%s.log"), "/health", "", 1, 0)
+    touched, error = instances.restart_in_turn([3000, 3001], "2.0.0")
+    assert touched == [3000]
+    assert error == "whether shop@3000.service is ready can't be told: nobody thought of it"
+
+
+@pytest.mark.parametrize("path", ["/pr\u00fcfung", "/\udce9", "/a b", "/a\n"])
+def test_a_path_that_no_request_can_have_gets_no_answer(path: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        error = http_probe.wait("127.0.0.1", server.getsockname()[1], path, lambda *_answer: None, 0)
+    assert "no answer" in str(error)

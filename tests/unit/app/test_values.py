@@ -40,6 +40,8 @@ GOOD: dict[str, Any] = {
     "python_application": "shop.wsgi:app",
     "release_parameter": "/fleet/shop/prod/release",
     "release_wait_seconds": "60",
+    "health_path": "/health?deep=1",
+    "version_path": "",
 }
 
 
@@ -77,6 +79,10 @@ def test_the_systems_own_program_is_refused_where_a_runtime_is_brought(kind: str
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
+        ("health_path", "health", "app_runtime_health_path is 'health'; it takes a path from / on"),
+        ("health_path", "/gesund/pr\u00fcfung", "of ASCII"),
+        ("version_path", "/a b", "without blanks"),
+        ("version_path", "/a\r\nHost: x", "without blanks"),
         ("parameters_path", "fleet/config", "app_runtime_parameters_path is 'fleet/config'; it takes a path such as /fleet"),
         ("parameters_path", "/aws/service/x", "not below /aws"),
         ("secrets", [{"name": "a b", "file": "x"}], "app_runtime_secrets[0].name is 'a b'"),

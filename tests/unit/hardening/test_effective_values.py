@@ -14,6 +14,7 @@ from tests.support.hardening.resources import enforce
 
 CONTROLS = {control.id: control for control in load([Path(__file__).parents[3] / "controls"])}
 RSYSLOG, MORE = "/etc/rsyslog.conf", "/etc/rsyslog.d/90-local.conf"
+INCLUDES = "$IncludeConfig /etc/rsyslog.d/*.conf\n"
 CHRONY, AUDITD, LIMITS = "/etc/chrony.conf", "/etc/audit/auditd.conf", "/etc/security/limits.conf"
 DNF, REPO = "/etc/dnf/dnf.conf", "/etc/yum.repos.d/x.repo"
 JOURNAL, LATER = "/etc/systemd/journald.conf", "/run/systemd/journald.conf.d/a.conf"
@@ -28,6 +29,11 @@ JOURNAL, LATER = "/etc/systemd/journald.conf", "/run/systemd/journald.conf.d/a.c
         ("rsyslog-no-tcp", {RSYSLOG: '# module(load="imtcp")\n', MORE: 'module(load="imuxsock")\n'}, True),
         ("rsyslog-no-udp", {RSYSLOG: "", MORE: "$UDPServerRun 514\n"}, False),
         ("rsyslog-no-udp", {RSYSLOG: 'module (load="imudp")\n'}, False),
+        ("rsyslog-no-tcp", {RSYSLOG: "$includeconfig /srv/r/*.x\n", "/srv/r/a.x": 'module(load="imtcp")\n'}, False),
+        ("rsyslog-no-tcp", {RSYSLOG: " include( mode='optional' file='/srv/r/' )\n", "/srv/r/a": "$ModLoad imtcp\n"}, False),
+        ("rsyslog-no-tcp", {RSYSLOG: INCLUDES, MORE: 'include(file="/srv/b")\n', "/srv/b": "$ModLoad imtcp\n"}, False),
+        ("rsyslog-no-tcp", {RSYSLOG: "#$IncludeConfig /srv/b\n", "/srv/b": "$ModLoad imtcp\n"}, True),
+        ("rsyslog-no-udp", {RSYSLOG: "$IncludeConfig /etc/rsyslog.conf\n" + INCLUDES, MORE: "$UDPServerRun 514\n"}, False),
         ("rsyslog-logins", {RSYSLOG: "", MORE: "authpriv.* /var/log/secure\n"}, True),
         ("rsyslog-logins", {RSYSLOG: "", MORE: "# authpriv.* /var/log/secure\n"}, False),
         ("rsyslog-cron", {RSYSLOG: "", MORE: "cron.* /var/log/cron\n"}, True),
@@ -66,6 +72,10 @@ JOURNAL, LATER = "/etc/systemd/journald.conf", "/run/systemd/journald.conf.d/a.c
         ("logrotate-schedule", {"/etc/logrotate.conf": "weekly\nmonthly\n"}, False),
         ("logrotate-schedule", {"/etc/logrotate.conf": "daily\n/var/log/wtmp {\n    monthly\n}\n"}, True),
         ("logrotate-schedule", {"/etc/logrotate.conf": "/var/log/x {\n    daily\n}\n"}, False),
+        ("logrotate-schedule", {"/etc/logrotate.conf": "/var/log/x\n/var/log/y\n{\ndaily\npostrotate\nx ${A} {\n}\nendscript\n}\n"}, False),
+        ("logrotate-schedule", {"/etc/logrotate.conf": "daily\n/var/log/x { # {\nmonthly\n  }\n"}, True),
+        ("logrotate-schedule", {"/etc/logrotate.conf": "  weekly # ours\n\tmonthly\n"}, False),
+        ("core-dumps-none-kept", {LIMITS: "* hard core 5 and more words\n"}, False),
         ("journal-persistent", {JOURNAL: "[Journal]\nStorage=persistent\n", LATER: "[Journal]\nStorage=none\n"}, False),
         ("journal-persistent", {JOURNAL: "", "/usr/lib/systemd/journald.conf.d/a.conf": "[Journal]\nStorage=persistent\n"}, True),
         ("journal-compressed", {JOURNAL: "", "/usr/local/lib/systemd/journald.conf.d/zz.conf": "[Journal]\nCompress=no\n"}, False),
@@ -88,6 +98,8 @@ def test_a_control_goes_by_what_counts(machine: Machine, name: str, files: dict[
     [
         ("audit-log-size", {AUDITD: "# c\nMAX_log_file = 1\nmax_log_file = 2\nflush = none\n"}, "# c\nmax_log_file = 8\nflush = none\n"),
         ("time-not-root", {CHRONY: "confdir /etc/c.d\n", "/etc/c.d/a.conf": "User root\nport 0\n"}, "port 0\n"),
+        ("logrotate-schedule", {"/etc/logrotate.conf": "create\ninclude /etc/logrotate.d\n"}, "weekly\ncreate\ninclude /etc/logrotate.d\n"),
+        ("logrotate-schedule", {"/etc/logrotate.conf": "daily\n monthly\n/a {\nmonthly\n}\n"}, "daily\n weekly\n/a {\nmonthly\n}\n"),
         ("core-dumps-none-kept", {LIMITS: "", "/etc/security/limits.d/z.conf": "* - core 9\n* - nofile 9\n"}, "* - nofile 9\n"),
     ],
 )  # fmt: skip

@@ -116,3 +116,12 @@ def test_mounts_made_by_a_container_s_host_are_beyond_it_and_those_in_use_not_ap
     assert TYPES["mount"].read(machine.host(container=True), STATE).beyond == {}, "its own entry: its own mount"
     with pytest.raises(NotApplicableError, match="in use"):
         differences(machine.host(in_use={"mounts": [SHM]}), "mount", STATE)
+
+
+@pytest.mark.parametrize("written", [f"{SHM}/", SHM])
+def test_an_entry_of_fstab_may_have_a_slash_at_the_end(machine: Machine, written: str) -> None:
+    """systemd takes both for one mount; a second line for it would be an error at boot."""
+    kernel_mounts(machine, "tmpfs /dev/shm tmpfs rw,nosuid,nodev,noexec 0 0\n")
+    machine.put("/etc/fstab", f"tmpfs {written} tmpfs defaults 0 0\n")
+    enforce(machine.host(), "mount", STATE)
+    assert machine.text("/etc/fstab") == f"tmpfs\t{written}\ttmpfs\tdefaults,nodev,noexec\t0\t0\n"

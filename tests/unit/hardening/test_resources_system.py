@@ -116,6 +116,31 @@ def test_a_part_of_a_container_s_disk_that_is_mounted_is_walked_and_other_system
     assert [d[0] for d in differences(machine.host(), "file_walk", {"check": "world_writable"})] == ["/var/open"]
 
 
+def test_more_than_can_be_listed_is_counted_and_set_at_once(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "SHOWN", 3)
+    disk(machine)
+    for number in range(7):
+        machine.put(f"/opt/open{number}", "", 0o666)
+    host = machine.host()
+    found = [d[0] for d in differences(host, "file_walk", {"check": "world_writable"})]
+    assert (len(found), found[-1] if "more" in found[-1] else found[0]) == (4, "and 4 more")
+    enforce(host, "file_walk", {"check": "world_writable"})
+    assert differences(host, "file_walk", {"check": "world_writable"}) == []
+
+
+@pytest.mark.parametrize("sign", ["\x0c", "\x1c", "\u2028", "\x85", "\r"])
+def test_no_user_hides_a_set_id_program_behind_an_odd_name(machine: Machine, sign: str) -> None:
+    disk(machine)
+    machine.put(f"/opt/a{sign}b", "", 0o4755)
+    machine.put("/opt/door", "", 0o4755)
+    machine.answers["rpm -qf"] = lambda argv, _stdin: (
+        0,
+        "".join(f"file {path} is not owned by any package\n" for path in argv[4:]),
+    )
+    found = [d[0] for d in differences(machine.host(), "file_walk", {"check": "set_id"})]
+    assert sorted(found) == sorted([f"/opt/a{sign}b", "/opt/door"])
+
+
 def test_files_of_nobody_take_a_person(machine: Machine) -> None:
     disk(machine)
     os.chown(machine.put("/opt/lost", ""), 54321, 54322)

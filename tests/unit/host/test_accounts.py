@@ -29,6 +29,9 @@ def test_a_line_that_the_system_takes_for_an_account_is_one(line: str, uid: str,
 OTHERS = [
     "+",
     "+::::::",
+    "+bob:x:0:0:::",
+    "-bob:x:0:0:::",
+    "+@net:x:1000:1000:::",
     "#bob:x:1:1:::",
     "bob",
     "bob:x",
@@ -59,3 +62,10 @@ def test_short_lines_of_shadow_count(machine: Machine) -> None:
         ("bob", "", 9),
         ("anna", "!!", 9),
     ]
+
+
+@pytest.mark.parametrize("line", ["+::::::::", "+bob::::::::", "-bob::::::::", " +@net::1:::::"])
+def test_nobody_has_an_empty_password_by_a_line_of_nis(machine: Machine, line: str) -> None:
+    machine.put("/etc/shadow", f"anna:!!:18000:0:99999:7:::\n{line}\n")
+    assert [row[0] for row in accounts.shadow(machine.host())] == ["anna"]
+    assert accounts.group_entries(f"{line}\n+grp:x:0:\n") == []

@@ -112,3 +112,8 @@ def test_a_limit_that_a_later_file_sets_otherwise_is_named(
     found = drop_ins.overridden(System(str(tmp_path)), LIMITS, "* soft nofile 65536\n* hard nofile 65536\n")
     assert len(found) == len(said)
     assert [sentence for sentence, begin in zip(found, said, strict=True) if not sentence.startswith(begin)] == []
+
+
+def test_what_comes_after_the_value_of_a_limit_is_passed_over() -> None:
+    """pam_limits reads four words of a line (sscanf in its parse_config_file)."""
+    assert drop_ins.limits_of("* hard nofile 9 of these\n* hard nofile\n") == {"* hard nofile": "9"}

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import os
+import stat
+from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.engine import evaluate
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
 
 from tests.support.hardening.machine import Machine
@@ -87,3 +91,69 @@ def test_an_owner_who_does_not_exist_is_an_error_that_names_the_path(machine: Ma
     machine.put("/etc/f", "x")
     with pytest.raises(HostError, match="Cannot give /etc/f to nosuch: there is no such user or group here"):
         machine.system.set_attributes("/etc/f", owner="nosuch")
+
+
+@pytest.fixture
+def null(machine: Machine) -> Path:
+    """A device like /dev/null, to which links lead that switch files off."""
+    path = machine.root / "dev/null"
+    path.parent.mkdir()
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("no devices can be made here")
+    path.chmod(0o666)
+    (machine.root / "etc").mkdir()
+    (machine.root / "etc/motd").symlink_to("../dev/null")
+    return path
+
+
+def is_whole(null: Path) -> bool:
+    found = null.stat()
+    return stat.S_ISCHR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o666
+
+
+def test_a_link_to_a_device_is_replaced_when_it_is_written_and_brought_back(machine: Machine, null: Path) -> None:
+    motd = machine.root / "etc/motd"
+    mark = machine.system.mark()
+    machine.system.write("/etc/motd", "hello\n")
+    assert (motd.is_symlink(), motd.read_text(), motd.stat().st_mode & 0o777) == (False, "hello\n", 0o644)
+    assert is_whole(null)
+    assert machine.system.restore(mark) == []
+    assert motd.is_symlink() and is_whole(null)
+
+
+@pytest.mark.parametrize("path", ["/etc/motd", "/dev/null"])
+def test_nobody_changes_a_device_by_a_path_that_leads_there(machine: Machine, null: Path, path: str) -> None:
+    with pytest.raises(HostError, match=f"{path} leads to a device"):
+        machine.system.set_attributes(path, mode=0o600)
+    assert is_whole(null)
+
+
+def test_a_device_itself_is_not_written(machine: Machine, null: Path) -> None:
+    with pytest.raises(HostError, match="Cannot write /dev/null"):
+        machine.system.write("/dev/null", "x")
+    assert is_whole(null)
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ({"path": "/etc/motd", "mode": "0644", "owner": "root", "group": "root"}, None),
+        ({"path": "/etc/motd", "mode": "0644", "missing": "create"}, ""),
+        ({"path": "/etc/motd", "content": "hello\n", "mode": "0644"}, "hello\n"),
+        ({"path": "/etc/motd", "absent": True}, None),
+    ],
+)
+def test_a_control_about_a_file_that_is_switched_off_leaves_the_device_alone(
+    machine: Machine, null: Path, state: dict[str, Any], text: str | None
+) -> None:
+    (result,) = evaluate([{"id": "motd", "type": "file", "state": state}], machine.host(), True, {})
+    assert is_whole(null)
+    motd = machine.root / "etc/motd"
+    if text is not None:
+        assert (result["status"], motd.is_symlink(), motd.read_text()) == ("changed", False, text)
+    elif state.get("absent"):
+        assert (result["status"], motd.is_symlink()) == ("changed", False)
+    else:
+        assert (result["status"], motd.is_symlink()) == ("not_applicable", True)

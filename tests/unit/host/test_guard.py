@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
+from collections.abc import Sequence
 
 import pytest
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host import guard
@@ -55,7 +58,7 @@ def test_what_lies_above_the_home_does_not_matter(person: Machine) -> None:
 
 
 def test_each_address_that_sshd_listens_on_is_an_access_path(person: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "port_answers", lambda port: True)
+    monkeypatch.setattr(guard, "port_answers", lambda port, addresses: True)
     monkeypatch.setattr(guard, "session_opens", lambda host, user: True)
     person.answers["systemctl is-active"] = (0, "active")
     person.answers["sshd -T"] = (0, "port 22\nlistenaddress [::]:22\nlistenaddress 0.0.0.0:22\n")
@@ -63,6 +66,49 @@ def test_each_address_that_sshd_listens_on_is_an_access_path(person: Machine, mo
     guard.forget_sshd(person.host())
     person.answers["sshd -T"] = (0, "port 22\nlistenaddress 127.0.0.1:22\n")
     assert guard.lost(before, guard.access_paths(person.host())) == ["SSH on 0.0.0.0:22", "SSH on [::]:22"]
+
+
+def test_an_ssh_daemon_that_listens_on_one_address_and_port_only_is_an_access_path(
+    person: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is undone after that has to be read again by it too."""
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        port = server.getsockname()[1]
+        threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0-x\r\n"), daemon=True).start()
+        monkeypatch.setattr(guard, "session_opens", lambda host, user: True)
+        person.answers["systemctl is-active"] = (0, "active")
+        person.answers["sshd -T"] = (0, f"port 22\nlistenaddress 127.0.0.2:{port}\n")
+        before = guard.access_paths(person.host())
+    assert before[f"SSH port {port}"] and "SSH port 22" not in before
+    person.answers["systemctl is-active"] = (3, "failed")
+    person.answers["systemctl restart sshd"] = (0, "")
+    guard.restore_sshd(person.host(), before)
+    assert "systemctl restart sshd" in person.asked
+
+
+MATCH = ["LocalPort 2222", "LocalAddress 10.0.0.1", "LocalPort 22 User ec2-user"]
+
+
+@pytest.mark.parametrize("match", MATCH)
+def test_a_match_block_by_port_hides_no_access_path(
+    person: Machine, monkeypatch: pytest.MonkeyPatch, match: str
+) -> None:
+    """OpenSSH since 8 does not answer -T unless -C tells by what it decides."""
+    kind, name = ("LocalPort", "lport") if "Port" in match else ("LocalAddress", "laddr")
+
+    def effective(argv: Sequence[str], _stdin: str | None) -> tuple[int, str]:
+        if "-C" in argv and f"{name}=" not in argv[-1]:
+            return 255, f"'Match {kind}' in configuration but '{name}' not in connection test specification."
+        if "-C" not in argv and kind == "LocalPort":
+            return 255, "'Match LocalPort' in configuration but 'lport' not in connection test specification."
+        return 0, "port 2022\nstrictmodes yes\nauthorizedkeysfile .ssh/authorized_keys\n"
+
+    monkeypatch.setattr(guard, "port_answers", lambda port, addresses: True)
+    monkeypatch.setattr(guard, "session_opens", lambda host, user: True)
+    person.answers |= {"sshd -T": effective, "systemctl is-active": (0, "active")}
+    found = guard.access_paths(person.host())
+    assert found["SSH port 2022"] and found["key of ec2-user"] and found["SSH session of ec2-user"]
+    assert "sshd -T -C user=ec2-user,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=2022" in person.asked
 
 
 @pytest.mark.parametrize("group", ["sshd", "pam", "accounts"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,17 @@ def test_the_manifest_names_the_aide_database_and_is_written_once(tmp_path: Path
     assert manifest.stat().st_mode & 0o777 == 0o644
     assert write_manifest(str(draft), str(manifest), database, False) is False
     assert write_manifest(str(draft), str(manifest), None, False) is True
+
+
+def test_a_log_that_is_rotated_away_meanwhile_is_clean(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    walk = os.walk
+
+    def rotated(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        for folder, names, files in walk(top):
+            yield folder, names, [*files, "gone.log", "gone.log.1"]
+
+    monkeypatch.setattr(os, "walk", rotated)
+    found = planned(host, empty_logs_below=["var/log"])
+    assert found["empty"] and not [path for paths in found.values() for path in paths if "gone" in path]
+    empty_file(str(host / "var/log/gone.log"))
+    assert not (host / "var/log/gone.log").exists()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.engine import evaluate
 from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.registry import TYPES
 from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.resources.privilege import with_pam_entry
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host import pam
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,3 +103,89 @@ def test_any_text_is_kept_in_order_and_what_is_changed_is_as_desired(pieces: lis
         for entry in [entry for entry in meant if entry.kind == "auth"]:
             assert "nullok" not in entry.arguments or state is USE_UID
             assert {"use_uid", "group=sugroup"} <= set(entry.arguments) or state is NO_NULLOK
+
+
+JUMPS = """\
+auth [success=1 default=ignore] pam_unix.so
+account required pam_unix.so
+auth required pam_deny.so
+auth required pam_permit.so
+"""
+LOCAL = "auth [default=1 ignore=ignore  success=ok] pam_localuser.so # ours\n auth sufficient pam_unix.so\nauth required pam_deny.so\n"
+RECORDS = {
+    "type": "auth",
+    "module": "pam_faillock.so",
+    "control": "[default=die]",
+    "having": "authfail",
+    "add": r"^auth\s.*pam_deny\.so",
+}
+COUNTS = {**RECORDS, "control": "required", "having": "preauth", "add": r"^auth\s.*pam_unix\.so"}
+
+
+def targets(text: str) -> list[tuple[str, str]]:
+    """(module that jumps, module that it jumps to) within the auth entries, a new one passed over: it is on the way there."""
+    entries = [part.entry for part in pam.parts(text) if part.entry and part.entry.kind == "auth"]
+    numbers = [(i, int(n)) for i, entry in enumerate(entries) for n in re.findall(r"=(\d+)", entry.control)]
+    jumps = [(i, [entry.module for entry in entries[i + n + 1 :]]) for i, n in numbers]
+    landings = [next((name for name in names if name != "pam_faillock.so"), "the end") for _i, names in jumps]
+    return [(entries[i].module, landing) for (i, _names), landing in zip(jumps, landings, strict=True)]
+
+
+@pytest.mark.parametrize("text", [JUMPS, LOCAL, JUMPS.replace("=1", "=2"), LOCAL + JUMPS])
+@pytest.mark.parametrize("state", [RECORDS, COUNTS])
+def test_what_jumped_over_the_place_of_a_new_entry_leads_where_it_led(text: str, state: dict[str, Any]) -> None:
+    """Or who has the right password lands on pam_deny."""
+    after = with_pam_entry(text, state)
+    assert targets(after) == targets(text)
+    others = [line for line in text.splitlines() if "=1" not in line and "=2" not in line]
+    assert [line for line in after.splitlines() if line in others] == others
+
+
+def test_a_new_entry_stands_before_the_one_it_is_for_however_that_is_written() -> None:
+    text = "auth required pam_env.so\n  -AUTH\t[success=done \\\n default=ignore] /lib64/security/pam_unix.so\nauth required pam_deny.so\n"
+    modules = [part.entry.module for part in pam.parts(with_pam_entry(text, COUNTS)) if part.entry]
+    assert modules == ["pam_env.so", "pam_faillock.so", "/lib64/security/pam_unix.so", "pam_deny.so"]
+
+
+STRICT = {
+    "type": "auth",
+    "module": "a.so",
+    "arguments": ["deny=5", "time=900"],
+    "at_most": "deny",
+    "at_least": ["time"],
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "fixed"),
+    [
+        ("deny=3 time=1800", None),
+        ("time=900 deny=5 audit", None),
+        ("deny=0 time=900", "time=900 deny=5"),
+        ("deny=6 time=60", "deny=5 time=900"),
+        ("deny=3 deny=50 time=900", "time=900 deny=5"),
+        ("deny= time=x", "deny=5 time=900"),
+    ],
+)
+def test_what_is_stricter_already_stays_so(words: str, fixed: str | None) -> None:
+    text = f"auth required a.so {words}\n"
+    assert with_pam_entry(text, STRICT).split() == ["auth", "required", "a.so", *(fixed or words).split()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "auth required pam_unix.so\n",
+        "auth sufficient pam_sss.so\n#auth required pam_deny.so\naccount required pam_deny.so\n",
+    ],
+)
+def test_where_nothing_says_where_a_new_entry_belongs_a_person_adds_it(machine: Machine, text: str) -> None:
+    """At the end, "[default=die]" would refuse who has the right password."""
+    with pytest.raises(HostError, match=r"needs a person: the stack has no entry like .*pam_faillock\.so authfail"):
+        with_pam_entry(text, RECORDS)
+    machine.put(STACK, text or "\n")
+    (result,) = evaluate(
+        [{"id": "lockout", "type": "pam", "state": {**RECORDS, "service": "system-auth"}}], machine.host(), True, {}
+    )
+    assert (result["status"], machine.text(STACK)) == ("fail", text or "\n")

@@ -192,3 +192,17 @@ def test_a_file_that_would_fill_the_disk_is_refused_before_it_is_written(host: H
     with pytest.raises(SwapError, match="must stay free"):
         host.swap.create(free)
     assert not host.path.exists()
+
+
+ODD_LINES = b"# caf\xe9\x0c\rx\r\nUUID=1 / xfs defaults 0 1\r\n/sw\\303\\244p none swap sw 0 0\n\\777 none swap sw 0 0"
+
+
+@pytest.mark.parametrize("desired", [True, False])
+def test_other_lines_of_fstab_stay_to_the_letter(desired: bool) -> None:
+    after = swap.fstab_with(ODD_LINES, "/swapfile", desired)
+    assert after == ODD_LINES + b"\n" + (b"/swapfile none swap defaults 0 0\n" if desired else b"")
+    assert swap.fstab_with(after, "/swapfile", desired) == after
+    assert (
+        swap.fstab_with(ODD_LINES, "/sw\u00e4p", False)
+        == ODD_LINES.replace(b"/sw\\303\\244p none swap sw 0 0\n", b"") + b"\n"
+    )

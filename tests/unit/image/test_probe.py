@@ -167,3 +167,9 @@ def test_every_script_uses_only_variables_that_it_or_its_caller_sets(name: str) 
     used = set(re.findall(r"\$\(?\{?([A-Z][A-Z_]+)", script)) | set(re.findall(r"\+ ([A-Z_]+)\)\)", script))
     assert used == SET_BY_THE_CALLER[name]
     assert all(variable in script.partition("set by the caller")[0] for variable in used)
+
+
+def test_an_image_with_a_match_block_by_port_is_asked_with_one(tmp_path: Path) -> None:
+    """OpenSSH since 8 refuses to answer where -C does not tell what a block goes by."""
+    sshd = 'case "$3" in *,laddr=*,lport=*) echo "authorizedkeysfile none";; *) exit 255;; esac'
+    assert "authorized_keys=/sshd-T-failed" not in left_by_logins(tmp_path, sshd)

@@ -43,6 +43,8 @@ class File(Resource):
         values = {}  # type: Dict[str, Any]
         for path in paths:
             there = host.system.stat(path)
+            if there and there["kind"] == "other" and not state.get("absent"):
+                there = None  # a link to /dev/null is no file that somebody could read or write
             values[path] = "%04o %s:%s" % (there["mode"], there["owner"], there["group"]) if there else None
             if "content" in state:
                 values[path + " content"] = host.system.read(path)
@@ -221,8 +223,8 @@ class Lines(Resource):
     """Lines that text files must not have (``absent``: patterns), and that one of them must have (``present``: pattern, line to add).
 
     ``path``: one or several, or patterns of them, with what a program's main file includes; what is missing is added to the first.
-    ``replace``: each line like the pattern
-    becomes the given one, as far in as it was: the body of an ``if`` can't be left empty.
+    ``replace``: each line like the pattern becomes the given one, as far in as it was: the body of an ``if`` can't be left empty.
+    ``top_level``: lines in blocks of braces don't count, and what is missing is added before all others, as logrotate reads its settings.
     """
 
     name = "lines"
@@ -232,6 +234,7 @@ class Lines(Resource):
         "present": "lines",
         "absent": "texts",
         "replace": "lines",
+        "top_level": "flag",
         "missing": "missing",
         "mode": "mode",
         "restart": "texts",
@@ -280,8 +283,21 @@ class Lines(Resource):
 def _texts(host, state):
     # type: (Host, Dict[str, Any]) -> List[Tuple[str, List[str]]]
     """(path, lines) of each file that is there."""
-    paths = [path for pattern in listed(state["path"]) for path in files_read(host.system, pattern)]
-    return [(path, lines_of(host.system.read(path) or "")) for path in paths]
+    found = [path for pattern in listed(state["path"]) for path in files_read(host.system, pattern)]
+    paths = sorted(set(found), key=found.index)
+    return [(path, _that_count(lines_of(host.system.read(path) or ""), state)) for path in paths]
+
+
+def _that_count(lines, state):
+    # type: (List[str], Dict[str, Any]) -> List[str]
+    """The lines; with ``top_level`` those in blocks are empty."""
+    result, depth = [], 0  # type: List[str], int
+    for line in lines if state.get("top_level") else ():
+        said = line.partition("#")[0].strip()
+        depth = max(0, depth - 1) if said == "}" else depth
+        result.append("" if depth else line)
+        depth += 1 if said.endswith("{") else 0
+    return result if state.get("top_level") else lines
 
 
 def _first_path(texts, state):
@@ -301,10 +317,15 @@ def _corrected(content, state, added):
     """The text with the lines that the state asks for; ``added``: those that are missing. Pure."""
     lines = lines_of(content)
     for pattern in listed(state.get("absent")):
-        lines = [line for line in lines if not re.search(pattern, line)]
+        counted = _that_count(lines, state)
+        lines = [line for line, seen in zip(lines, counted) if not re.search(pattern, seen)]
     for item in state.get("replace", []):
-        lines = [_indent(line) + item["line"] if re.search(item["pattern"], line) else line for line in lines]
-    return "\n".join(lines + added) + "\n"
+        counted = _that_count(lines, state)
+        lines = [
+            _indent(line) + item["line"] if re.search(item["pattern"], seen) else line
+            for line, seen in zip(lines, counted)
+        ]
+    return "\n".join(added + lines if state.get("top_level") else lines + added) + "\n"
 
 
 def have_reread(host, state):

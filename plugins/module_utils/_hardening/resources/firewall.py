@@ -9,6 +9,7 @@ import re
 
 from ..._host.errors import HostError
 from ..._host.sshd import effective
+from ..._host.sshd import ports as listening
 from ..._host.text import lines_of
 from .base import Found, NotApplicableError, Resource
 from .probes import open_ports
@@ -121,7 +122,7 @@ def desired_ports(host):
     if not declared:
         raise NotApplicableError("the playbook declared no ports in use")
     try:
-        own = effective(host).get("port", "22").split()
+        own = listening(effective(host))
     except HostError:
         own = []
     return sorted({int(port) for port in list(declared) + own})

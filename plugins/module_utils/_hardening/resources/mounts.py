@@ -147,7 +147,7 @@ def entry(table, path):
     # type: (str, str) -> Optional[List[str]]
     """The fields of the last line for ``path`` in a text of fstab(5) or /proc/mounts. Pure."""
     rows = [line.split() for line in lines_of(table) if not line.lstrip().startswith("#")]
-    found = [row for row in rows if len(row) > 3 and row[1] == path]
+    found = [row for row in rows if len(row) > 3 and (row[1].rstrip("/") or "/") == path]
     return found[-1] if found else None
 
 

@@ -24,7 +24,7 @@ from ..._host.sudo_rules import (
     without_tag,
 )
 from ..._host.text import lines_of
-from ..compare import difference, text
+from ..compare import accepted, difference, text
 from . import authselect
 from .base import Found, Resource, ValueResource, listed
 
@@ -177,16 +177,17 @@ def _rewrite(host, path, change):
 class PamRule(Resource):
     """An entry of PAM stacks. ``service``: file names in /etc/pam.d; ``module`` with the arguments ``arguments`` and none of ``without``.
 
-    ``having``: the argument that tells this entry from others of the same module. ``add``: if the entry is missing, add ``control``
-    ``module`` there: before the first entry that matches the pattern. ``authselect``: the feature that does the same where authselect owns
-    the stacks.
+    ``at_least``, ``at_most``: names of arguments whose value may also be more, or less but not 0. ``having``: the argument that tells this
+    entry from others of the same module. ``add``: if the entry is missing, add ``control`` ``module`` there: before the first entry of the
+    type that matches the pattern, in one line with single spaces. ``authselect``: the feature that does the same where authselect owns the
+    stacks.
     """
 
     name = "pam"
     guard = "pam"
     fields = {
         "service": "texts!", "type": "text!", "module": "text!", "control": "text", "arguments": "texts", "without": "texts",
-        "having": "text", "add": "text", "authselect": "text",
+        "at_least": "texts", "at_most": "texts", "having": "text", "add": "text", "authselect": "text",
     }  # fmt: skip
 
     def read(self, host, state):
@@ -242,15 +243,25 @@ def _lacks(entry, state):
     # type: (pam.Entry, Dict[str, Any]) -> List[str]
     """What the entry is to have or to be without, and is not."""
     words, without = entry.arguments, listed(state.get("without"))
-    lacks = ["with " + argument for argument in listed(state.get("arguments")) if argument not in words]
+    lacks = ["with " + argument for argument in listed(state.get("arguments")) if not _has(words, argument, state)]
     return lacks + ["without " + name for name in without if any(word.partition("=")[0] == name for word in words)]
+
+
+def _has(words, argument, state):
+    # type: (List[str], str, Dict[str, Any]) -> bool
+    """Whether the argument is there: once for one with a value, or with a value that is as good by ``at_least`` or ``at_most``."""
+    name, equals, value = argument.partition("=")
+    there = [word for word in words if equals and word.partition("=")[0] == name]
+    if len(there) == 1 and name in listed(state.get("at_least")) + listed(state.get("at_most")):
+        limits = {"at_least": value} if name in listed(state.get("at_least")) else {"at_least": 1, "at_most": value}
+        return accepted(there[0].partition("=")[2], value, limits)
+    return argument in words and len(there) < 2
 
 
 def with_pam_entry(content, state):
     # type: (str, Dict[str, Any]) -> str
     """The stack with the entry as ``state`` wants it; entries that are as they should be stay to the letter. Pure."""
     desired, undesired = listed(state.get("arguments")), listed(state.get("without"))
-    named = [word.partition("=")[0] for word in desired if "=" in word]
     pieces, done = [], False  # type: List[List[str]], bool
     for part in pam.parts(content):
         piece, entry = part.lines, part.entry
@@ -258,13 +269,21 @@ def with_pam_entry(content, state):
             done = True
             if _lacks(entry, state):
                 kept = [w for w in entry.arguments if w.partition("=")[0] not in undesired]
-                kept = [w for w in kept if w.partition("=")[0] not in named or w in desired]
-                kept += [w for w in desired if w not in kept]
+                good = [w for w in desired if _has(entry.arguments, w, state)]
+                named = [word.partition("=")[0] for word in desired if "=" in word and word not in good]
+                kept = [w for w in kept if w.partition("=")[0] not in named]
+                kept += [w for w in desired if w not in good]
                 piece = [pam.written(entry._replace(arguments=kept), part.comment)]
         pieces.append(piece)
     if not done and "add" in state:
         words = listed(state.get("having")) + desired
-        new = pam.written(pam.Entry("", state["type"], state.get("control", "required"), state["module"], words))
-        places = [number for number, piece in enumerate(pieces) if re.search(state["add"], " ".join(piece))]
-        pieces.insert(places[0] if places else len(pieces), [new])
+        new = pam.Entry("", state["type"], state.get("control", "required"), state["module"], words)
+        after = pam.with_added(content, new, state["add"])
+        if after is None:
+            # At the end, "[default=die] pam_faillock.so authfail" would refuse who has the right password.
+            raise HostError(
+                "needs a person: the stack has no entry like '%s', before which '%s' belongs. Add it where this stack needs it"
+                % (state["add"], pam.shown(new))
+            )
+        return after
     return pam.joined(pieces)

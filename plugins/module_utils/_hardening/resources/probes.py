@@ -120,7 +120,7 @@ def _home_files(host):
     problems = []
     people = [a for a in passwd(host) if int(a["uid"]) >= 1000 and a["home"].strip("/")]
     for person in people:
-        for path in host.system.glob(person["home"] + "/.*"):
+        for path in host.system.glob(re.sub(r"([*?[])", r"[\1]", person["home"]) + "/.*"):
             name, there = os.path.basename(path), host.system.stat(path)
             if name in (".rhosts", ".forward", ".netrc", ".shosts"):
                 problems.append("%s exists" % path)

@@ -9,6 +9,7 @@ import fnmatch
 import json
 import re
 
+from ..._host.drop_ins import files_read
 from ..._host.errors import HostError
 from ..._host.text import get
 from ..compare import difference
@@ -35,6 +36,7 @@ FORWARDS = (
     r"(?ms)^(?:\*\.\*\s+)?action\(\s*type=\"om(?:fwd|relp)\"[^)]*?\btarget=\"(?P<target>[^\"]+)\"",
 )
 """Rules of rsyslog that send everything to another host: the old form and the new one."""
+THIS_HOST = re.compile(r"(?i)(localhost|127\.|\[?::1\]?)")
 FORWARD = """\
 # Everything is sent to the log host as well; what it does not take at once waits on the disk.
 *.* action(type="omfwd" target="%s" port="%d" protocol="%s" action.resumeRetryCount="-1"
@@ -108,8 +110,9 @@ def _forward(state):
 def sends_everything(host):
     # type: (Host) -> Optional[str]
     """Which program sends all messages where; None if none does."""
-    texts = [host.system.read(path) or "" for pattern in RSYSLOG_FILES for path in host.system.glob(pattern)]
+    texts = [host.system.read(path) or "" for pattern in RSYSLOG_FILES for path in files_read(host.system, pattern)]
     targets = [found.group("target") for text in texts for rule in FORWARDS for found in re.finditer(rule, text)]
+    targets = [target for target in targets if not THIS_HOST.match(target)]
     if targets and _at_boot(host, "rsyslog"):
         return "rsyslog to %s" % targets[0]
     url = get(host.system.read(UPLOAD_FILE) or "", "URL", section="Upload")

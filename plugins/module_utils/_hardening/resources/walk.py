@@ -14,6 +14,7 @@ import time
 
 from ..._host.encoding import name
 from ..._host.errors import HostError
+from ..._host.text import lines_of
 from .base import Found, Resource
 
 __metaclass__ = type
@@ -68,18 +69,15 @@ class FileWalk(Resource):
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
-        found = host.system.cached("walk", lambda: walk(host))[state["check"]]
-        if state["check"] == "set_id":
-            found = _unpackaged(host, found)
-        elif state["check"] == "open_logs":
-            found = [(path, mode) for path, mode in found if _is_open(host, path, int(mode, 8))]
-        return Found(dict(found[:SHOWN]))
+        found = _wrong(host, state["check"])
+        more = [("and %d more" % (len(found) - SHOWN), "not listed here")] if len(found) > SHOWN else []
+        return Found(dict(found[:SHOWN] + more))
 
     def apply(self, host, state, found):
         # type: (Host, Dict[str, Any], Found) -> None
         if state["check"] not in SAFE:
             raise HostError("needs a person: who the file belongs to or what it is for can't be known here")
-        for path in sorted(found.values):
+        for path, _what in _wrong(host, state["check"]):
             try:
                 there = os.lstat(host.system.real(path))
             except OSError:  # gone again
@@ -87,6 +85,16 @@ class FileWalk(Resource):
             if not modes.S_ISLNK(there.st_mode):
                 host.system.set_attributes(path, mode=SAFE[state["check"]](path, modes.S_IMODE(there.st_mode)))
         host.system.forget("walk")
+
+
+def _wrong(host, check):
+    # type: (Host, str) -> List[Tuple[str, str]]
+    found = host.system.cached("walk", lambda: walk(host))[check]
+    if check == "set_id":
+        return _unpackaged(host, found)
+    if check == "open_logs":
+        return [(path, mode) for path, mode in found if _is_open(host, path, int(mode, 8))]
+    return found
 
 
 def walk(host):
@@ -187,9 +195,8 @@ def _unpackaged(host, found):
 
     def query():
         # type: () -> List[str]
-        return host.system.run(
-            ["rpm", "-qf", "--qf", "%{NAME}\n"] + [path for path, _what in found], timeout=60
-        ).out.splitlines()
+        names = [path for path, _what in found]
+        return lines_of(host.system.run(["rpm", "-qf", "--qf", "%{NAME}\n"] + names, timeout=60).out)
 
     owners = host.system.cached("owners of %s" % " ".join(path for path, _what in found), query)
     if len(owners) != len(found):
