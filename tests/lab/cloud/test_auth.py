@@ -31,7 +31,7 @@ LAB = (ACCESS_KEY, SECRET_KEY, None)
 
 # One read that the lab answers and one call that it does not do, per protocol: JSON, query, EC2 query, REST with XML, CBOR or JSON.
 SERVICES: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
-    "ssm": ("list_documents", {}, "describe_sessions", {"State": "Active"}),
+    "ssm": ("list_documents", {}, "describe_patch_baselines", {}),
     "autoscaling": ("describe_auto_scaling_groups", {}, "start_instance_refresh", {"AutoScalingGroupName": "a"}),
     "ec2": ("describe_instances", {}, "create_nat_gateway", {"SubnetId": "subnet-1"}),
     "s3": ("list_buckets", {}, "put_bucket_website", {"Bucket": "b", "WebsiteConfiguration": {}}),
