@@ -25,8 +25,8 @@ CLOSE_SECONDS = 2
 CHECK_SECONDS = 1.0
 END_SECONDS = 5
 
-Authorize = Callable[[str, str], bool]
-"""Session id and token → whether the token opens this session's data channel. A token opens one connection."""
+Authorize = Callable[[str, str, str], bool]
+"""Session id, token and the request's `Authorization` header → whether they open this session's data channel."""
 
 
 class ChannelServer:
@@ -96,12 +96,22 @@ class ChannelServer:
         await socket.prepare(request)
         token = await _token(socket)
         channel = self._channels.get(session_id)
-        if token is None or channel is None or channel.ended.is_set() or not self._authorize(session_id, token):
+        if (
+            token is None
+            or channel is None
+            or channel.ended.is_set()
+            or not self._authorize(session_id, token, _signature(request))
+        ):
             log.warning("data channel %s: the client showed no valid token", session_id)
             await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"The token is not valid for this session.")
             return socket
         await channel.serve(_Client(socket))
         return socket
+
+
+def _signature(request: web.Request) -> str:
+    """Newer clients sign the request for the WebSocket (session-manager-plugin 1.3, websocketchannel.go); older ones do not."""
+    return request.headers.get("Authorization", "")
 
 
 async def _token(socket: web.WebSocketResponse) -> str | None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from moto.ssm.exceptions import InvalidDocument, SSMException
 from moto.ssm.models import ssm_backends
 
+from lab.cloud.auth.keys import KEYS
 from lab.cloud.auth.records import Caller
+from lab.cloud.auth.request import access_key_of
 from lab.cloud.ssm import documents, session_documents
 from lab.cloud.ssm.session_documents import SessionPlan
 from lab.cloud.ssm.session_records import Session, Sessions
@@ -141,7 +143,10 @@ def _events(sessions: Sessions, session_id: str) -> Events:
     )
 
 
-def _authorize(session_id: str, token: str) -> bool:
+def _authorize(session_id: str, token: str, signature: str) -> bool:
+    """A signature is of the lab's own key or one that it has issued, or is not there."""
+    if signature and not KEYS.accepts(access_key_of(signature)):
+        return False
     return any(sessions.authorize(session_id, token) for sessions in _all_sessions())
 
 

@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -53,6 +53,12 @@ class Sessions:
         self._clock = clock
         self._change = threading.Lock()
         self._sessions: dict[str, Session] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A lab is saved with its machines stopped: in the copy, every session is over."""
+        now = self._clock()
+        over = {k: s if s.ended else replace(s, status="Terminated", ended_at=now) for k, s in self._sessions.items()}
+        return {**self.__dict__, "_sessions": over}
 
     def add(
         self,

@@ -273,3 +273,13 @@ def test_moto_or_the_lab_implements_every_call_on_the_list() -> None:
             method = methods.get(camelcase_to_underscores(action))
             assert method is not None, f"{service}:{action}"
             assert "NotImplementedError" not in inspect.getsource(method), f"{service}:{action}"
+
+
+def test_an_expired_or_foreign_key_is_not_accepted() -> None:
+    ring = Keyring()
+    good = ring.issue("web", "i-1")
+    late = ring.issue("web", "i-2", seconds=-1)
+    assert ring.accepts(ACCESS_KEY)
+    assert ring.accepts(good.access_key_id)
+    for key in (late.access_key_id, "AKIAIOSFODNN7EXAMPLE", "", None):
+        assert not ring.accepts(key)

@@ -103,6 +103,16 @@ def test_sessions_that_ended_long_ago_are_forgotten(sessions: Sessions, clock: C
     assert sessions.all() == [new, open_]
 
 
+def test_in_the_copy_of_a_saved_lab_every_session_is_over(sessions: Sessions) -> None:
+    session = add(sessions)
+    sessions.enter(session.session_id, "Connected")
+    copied = Sessions()
+    copied.__dict__.update(sessions.__getstate__())
+    assert copied.get(session.session_id).status == "Terminated"
+    assert not copied.authorize(session.session_id, session.token)
+    assert session.status == "Connected"
+
+
 def test_a_session_is_shown_as_the_api_does(sessions: Sessions) -> None:
     session = add(sessions, reason="look", longest_minutes=60)
     assert shown(session).keys() == {

@@ -66,7 +66,7 @@ class Sessions:
 def sessions() -> Iterator[Sessions]:
     port = free_port()
     made: list[Sessions] = []
-    server = ChannelServer("127.0.0.1", port, lambda _, token: token == TOKEN or token in made[0].tokens)
+    server = ChannelServer("127.0.0.1", port, lambda _, token, __: token == TOKEN or token in made[0].tokens)
     made.append(Sessions(server, port))
     yield made[0]
     server.close()
