@@ -7,59 +7,17 @@ import socket
 import socketserver
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pytest
 
 from lab.machines.terminal import open_pair
 from lab.run import spawn_on
 from lab.sessions import endpoints
-from lab.sessions.channel import Events, Plan
 from lab.sessions.endpoints import Started
 from lab.sessions.server import ChannelServer
+from tests.support.channels import TOKEN, Sessions
 from tests.support.ports import free_port
-
-TOKEN = "right"
-
-
-@dataclass
-class Sessions:
-    """The server, and what it has told of its sessions."""
-
-    server: ChannelServer
-    port: int
-    told: list[str] = field(default_factory=list)
-    tokens: set[str] = field(default_factory=set)
-    """Valid ones. A test that leaves this empty has TOKEN for everything."""
-
-    def url(self, session_id: str = "lab-1") -> str:
-        return f"ws://127.0.0.1:{self.port}/v1/data-channel/{session_id}?role=publish_subscribe"
-
-    def begin(self, opener: endpoints.Opener, **changes: Any) -> None:
-        events = Events(
-            connected=lambda: self.told.append("Connected"),
-            disconnected=lambda: self.told.append("Disconnected"),
-            ended=lambda status, reason: self.told.append(f"{status}: {reason}"),
-        )
-        plan = Plan(
-            session_id="lab-1", target="i-1", session_type="Port", properties={"portNumber": "22"}, agent_version="3.3.987.0",
-            open=opener, alive=lambda: True, events=events, idle_seconds=60,
-        )  # fmt: skip
-        self.server.begin(replace(plan, **changes))
-
-    @property
-    def ended(self) -> list[str]:
-        return [told for told in self.told if ":" in told]
-
-    def wait_ended(self, seconds: float = 5) -> str:
-        deadline = time.monotonic() + seconds
-        while not self.ended and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert len(self.ended) == 1, self.told
-        return self.ended[0]
 
 
 @pytest.fixture
