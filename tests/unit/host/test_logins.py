@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -111,5 +112,5 @@ def test_a_session_of_sshd_is_known_by_the_processes_above(
         parent = 100 + number + 1 if number + 1 < len(names) else 1
         (tmp_path / str(100 + number)).mkdir()
         (tmp_path / str(100 + number) / "stat").write_text(f"{100 + number} ({name}) S {parent} 1 1 0\n")
-    monkeypatch.setattr(logins.os, "getppid", lambda: 100)
+    monkeypatch.setattr(os, "getppid", lambda: 100)
     assert logins.came_by_ssh(str(tmp_path)) == by_ssh
