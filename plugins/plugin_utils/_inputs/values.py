@@ -20,6 +20,7 @@ KINDS: dict[str, tuple[type, str]] = {"list": (list, "a list"), "dict": (dict, "
 SCALARS = ("str", "path", "int", "float", "bool")
 OWN_KEYS = ("pattern", "form", "minimum", "maximum", "example")
 """What meta/fleet_variables.yml says beyond Ansible's form."""
+CHOICE = re.compile(r"value of \S+ must be one of: (?P<allowed>.*), got: (?P<given>.*)")
 UNSUPPORTED = re.compile(r"(?P<paths>\S+(?:, \S+)*)\. Supported parameters include: (?P<keys>.*)\.")
 
 
@@ -80,6 +81,8 @@ def _sentence(message: str, values: Mapping[str, Any]) -> str:
     wrong_type = re.match(r"argument '(\w+)' is of type .* convert to (\w+):", message)
     if wrong_type and wrong_type[1] in values:
         return f"{wrong_type[1]} is {shown(values[wrong_type[1]])}; allowed: {wrong_type[2]}."
+    if choice := CHOICE.fullmatch(message):
+        return f"{message}{suggestion(choice['given'], choice['allowed'].split(', '))}."
     unsupported = UNSUPPORTED.fullmatch(message)
     return " ".join(_unknown_keys(unsupported)) if unsupported else f"{message}."
 
