@@ -58,7 +58,6 @@ options:
       - V(accept_new) accepts the key that the host shows at the first connection, keeps it in ssh's C(known_hosts), and refuses another one
         later.
     type: str
-    choices: [published, accept_new]
     default: published
     vars:
       - name: ansible_session_manager_host_key_checking
@@ -102,15 +101,18 @@ import time
 from pathlib import Path
 
 from ansible import constants
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.connection.ssh import AnsibleControlPersistBrokenPipeError
 from ansible.plugins.connection.ssh import Connection as SshConnection
 from ansible.utils.display import Display
 from ansible.utils.path import makedirs_safe, unfrackpath
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils._inputs.names import suggestion
 from ansible_collections.ecommerce.fleet.plugins.plugin_utils._session_manager import proxy, ssh
 
 display = Display()
 
+CHECKS = ("published", "accept_new")
+"""Of host_key_checking. Not choices of the documentation: Ansible would compare a template with them."""
 MOST_TURNS = 3
 """How often a command finds its session gone before it has begun, until that is an error."""
 
@@ -122,33 +124,40 @@ class Connection(SshConnection):  # type: ignore[misc]
 
     def _session(self) -> ssh.Connection:
         """What is connected to, by the options of this host."""
-        instance = self.get_option("instance_id") or self.get_option("host")
-        user = self.get_option("remote_user") or self._play_context.remote_user or getpass.getuser()
         target = proxy.Target(
-            instance=str(instance),
-            user=str(user),
+            instance=self._value("instance_id") or str(self._play_context.remote_addr),
+            user=self._value("remote_user") or self._play_context.remote_user or getpass.getuser(),
             port=int(self.get_option("port") or 22),
-            region=str(self.get_option("region")),
-            profile=str(self.get_option("profile") or ""),
+            region=self._value("region"),
+            profile=self._value("profile"),
         )
+        checking = self._value("host_key_checking") or CHECKS[0]
+        if checking not in CHECKS:
+            raise AnsibleError(
+                f"host_key_checking is '{checking}'; allowed: {', '.join(CHECKS)}{suggestion(checking, CHECKS)}."
+            )
         run = Path(constants.DEFAULT_LOCAL_TMP) / "session-manager"
-        checked = self.get_option("host_key_checking") == "published"
         return ssh.Connection(
             target=target,
             control=self._control(target),
             key=ssh.key_pair(run),
-            known_hosts=run / "known_hosts" if checked else None,
+            known_hosts=run / "known_hosts" if checking == "published" else None,
             host_keys=str(self.get_option("host_keys_path")),
             plugin=str(self.get_option("plugin")),
             persist=ssh.persist(self.get_option("ssh_args"), self.get_option("ssh_common_args")),
             seconds=int(self.get_option("session_seconds")),
         )
 
+    def _value(self, option: str) -> str:
+        """Of an option; empty for a template: `meta: reset_connection` hands the variables on as they are written."""
+        value = str(self.get_option(option) or "")
+        return "" if "{{" in value else value
+
     def _control(self, target: proxy.Target) -> Path:
         folder = unfrackpath(self.get_option("control_path_dir"))
         makedirs_safe(folder, 0o700)
         path = self.get_option("control_path") or self._create_control_path(
-            target.instance, target.port, target.user, connection=f"{target.region}-{target.profile}"
+            target.instance, target.port, target.user, connection="session_manager_ssh"
         )
         return Path(path % {"directory": folder})
 

@@ -38,6 +38,7 @@ SOURCE = {
     "hostnames": ["instance-id"],
     "strict": False,
     "groups": {"web": "tags.Role | default('') == 'web'"},
+    "compose": {"ansible_host": "private_ip_address"},
 }
 
 

@@ -283,6 +283,25 @@ def test_a_session_that_was_idle_too_long_or_too_old_is_opened_anew_for_the_next
     assert host.started == ["open", "run", "open", "run"]
 
 
+def test_reset_connection_finds_the_session_although_it_gets_variables_as_they_are_written(host: Host) -> None:
+    host.connection().exec_command("true", sudoable=False)
+    templates = {
+        "ansible_session_manager_region": "{{ placement.region }}",
+        "ansible_session_manager_host_key_checking": "{{ x }}",
+    }
+    host.connection(**templates).reset()
+    reset = [arguments for kind, arguments in host.calls if "-O" in arguments]
+    assert [arguments[arguments.index("-O") + 1] for arguments in reset] == ["check", "stop"]
+    assert {options(arguments)["ControlPath"] for arguments in reset} == {options(host.calls[0][1])["ControlPath"]}
+
+
+def test_a_misspelt_check_of_host_keys_is_refused_with_the_nearest(host: Host) -> None:
+    from ansible.errors import AnsibleError
+
+    with pytest.raises(AnsibleError, match="did you mean accept_new"):
+        host.connection(ansible_session_manager_host_key_checking="accept-new").exec_command("true")
+
+
 def test_a_region_that_is_not_known_is_an_error_that_names_the_option(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
