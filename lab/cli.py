@@ -70,7 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     run = command("run", "run a command inside the lab: its AWS, its network, its names")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD…", help="the command and its arguments")
     command("shell", "open a shell inside the lab")
-    ssh = command("ssh", "log in to an instance as ec2-user")
+    ssh = command("ssh", "open a session on an instance (aws ssm start-session), or run a command there as ec2-user")
+    ssh.add_argument(
+        "--direct", action="store_true", help="SSH to its address, without a session: when its agent is not online"
+    )
     ssh.add_argument("host", metavar="HOST", help="instance id, Name tag or private address")
     ssh.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD…", help="a command to run there instead of a shell")
     opened = command("open", "forward a loopback port to a load balancer until Ctrl-C", "open_balancer")

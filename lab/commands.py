@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab import environment, prerequisites
+from lab import environment, login, prerequisites
 from lab.client import Client
 from lab.daemon import control, lifecycle, server, status_file
 from lab.errors import LabError
@@ -83,18 +83,16 @@ def shell(settings: Settings, arguments: Any) -> int:
 def ssh(settings: Settings, arguments: Any) -> int:
     _require_up(settings)
     environ = dict(os.environ)
+    if not arguments.direct:
+        login.require_plugin(environment.inside(settings, environ)["PATH"])
     instance = Client(settings).find_instance(arguments.host)
-    options = {
-        "IdentityFile": str(settings.ssh_key),
-        "IdentitiesOnly": "yes",
-        "UserKnownHostsFile": str(settings.known_hosts),
-        # An address is used again by a later instance, an instance id never.
-        "HostKeyAlias": instance["InstanceId"],
-        "StrictHostKeyChecking": "accept-new",
-        "LogLevel": "ERROR",
-    }
-    flags = [flag for name, value in options.items() for flag in ("-o", f"{name}={value}")]
-    return _become(settings, ["ssh", *flags, f"ec2-user@{instance['PrivateIpAddress']}", *arguments.argv], environ)
+    if arguments.direct:
+        argv = login.direct(settings, instance, arguments.argv)
+    elif arguments.argv:
+        argv = login.command_over_session(settings, instance, arguments.argv)
+    else:
+        argv = login.shell_session(instance)
+    return _become(settings, argv, environ)
 
 
 def open_balancer(settings: Settings, arguments: Any) -> int:

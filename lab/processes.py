@@ -42,6 +42,14 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def arguments(pid: int) -> list[str]:
+    """The command line of a process; empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
 def listens(pid: int, port: int) -> bool:
     """Whether anything listens on a TCP port in the network namespace of the process."""
     for table in ("tcp", "tcp6"):

@@ -69,6 +69,15 @@ def spawn(argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | Non
             raise LabError(f"{args[0]} is not installed", hint="Run `make setup`.") from error
 
 
+def spawn_on(terminal: int, argv: Sequence[str | Path]) -> subprocess.Popen[bytes]:
+    """Starts a child with a terminal (a file descriptor) as its controlling terminal and its input and output."""
+    args = ["setsid", "--ctty", *(str(a) for a in argv)]
+    try:
+        return subprocess.Popen(args, stdin=terminal, stdout=terminal, stderr=terminal)
+    except FileNotFoundError as error:
+        raise LabError(f"{args[0]} is not installed", hint="Run `make setup`.") from error
+
+
 def replace(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     """Becomes the command: its terminal, its signals and its exit code are the caller's own."""
     try:

@@ -27,6 +27,8 @@ GATEWAY = "10.0.0.1"
 PREFIX_LENGTH = 16
 IMDS_ADDRESS = "169.254.169.254"
 API_PORT = 4566
+CHANNEL_PORT = 4567
+"""Of Session Manager's data channels; AWS has them at ssmmessages.<region>.amazonaws.com."""
 REPOSITORY_PORT = 8080
 STATES = Path("/var/lib/ecommerce-fleet")
 """Where a lab keeps its state, in a folder of its name, unless LAB_STATE says otherwise."""

@@ -12,6 +12,7 @@ from lab.cloud.auth.gate import Gate
 from lab.cloud.auth.keys import KEYS
 from lab.cloud.autoscaling import install as autoscaling
 from lab.cloud.ec2 import install as ec2
+from lab.cloud.ec2.machines_part import Machines
 from lab.cloud.ec2.metadata import metadata_for
 from lab.cloud.elbv2 import install as elbv2
 from lab.cloud.go_sdk_delay import GoSdkDelay
@@ -42,6 +43,7 @@ def assemble(settings: Settings, undo: ExitStack) -> None:
     undo.callback(reconciler.stop)
     reconciler.start()
 
+    undo.callback(ssm.start_sessions(reconciler.part(Machines).machine))
     serving = Serving()
     undo.callback(serving.close)
     app = Gate(GoSdkDelay(DomainDispatcherApplication(create_backend_app)), settings, routes=routes)

@@ -30,6 +30,16 @@ def make(lab: str, machine: str) -> list[Path]:
     return groups
 
 
+def processes(lab: str, machine: str, unit: str) -> list[int]:
+    """The processes of a service of the machine, as seen from here."""
+    found: set[int] = set()
+    for hierarchy in hierarchies():
+        for file in (hierarchy / _of(lab) / machine).rglob(f"{unit}/cgroup.procs"):
+            with contextlib.suppress(OSError):
+                found.update(int(pid) for pid in file.read_text().split())
+    return sorted(found)
+
+
 def remove(lab: str, machine: str | None = None) -> None:
     """Removes the machine's groups, or all of the lab. A group in which something still runs stays."""
     for hierarchy in hierarchies():

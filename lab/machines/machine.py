@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,8 +17,10 @@ from lab import processes
 from lab.errors import LabError
 from lab.machines import cgroups, identity, layers
 from lab.machines.spec import MachineSpec
+from lab.machines.terminal import open_pair
+from lab.network import namespaces
 from lab.network.lab_network import LabNetwork
-from lab.run import Completed, run, spawn
+from lab.run import Completed, run, spawn, spawn_on
 from lab.settings import BRIDGE, Settings
 
 SIGRTMIN_PLUS_3 = signal.SIGRTMIN + 3
@@ -110,13 +113,44 @@ class Machine:
 
     def exec(self, argv: Sequence[str], *, timeout: float) -> Completed:
         """Runs a command inside as root and returns it whatever its exit code. The machine must be running."""
+        env = {"HOME": "/root", "LANG": "C.UTF-8"}
+        return run(self._inside(self._require_leader(argv[0]), argv, env, "/"), timeout=timeout, check=False)
+
+    def terminal(self, argv: Sequence[str], env: Mapping[str, str]) -> tuple[int, subprocess.Popen[bytes]]:
+        """Starts a command inside as root on a new terminal. Returns the terminal's own end, a descriptor, and the process.
+
+        It starts where the Systems Manager agent's service does (WorkingDirectory of amazon-ssm-agent.service). Raises OSError, LabError.
+        """
+        leader = self._require_leader(argv[0])
+        own, end = open_pair(leader)
+        try:
+            return own, spawn_on(end, self._inside(leader, argv, env, "/usr/bin"))
+        except BaseException:
+            os.close(own)
+            raise
+        finally:
+            os.close(end)
+
+    def connect(self, port: int, timeout: float) -> socket.socket:
+        """A connection to a port of the machine's loopback, made inside. Raises OSError, LabError."""
+        leader = self._require_leader(f"connect to port {port}")
+        return namespaces.connect(Path(f"/proc/{leader}/ns/net"), ("127.0.0.1", port), timeout)
+
+    def serves(self, unit: str, program: str) -> bool:
+        """Whether a process of a service runs that program."""
+        found = cgroups.processes(self.settings.name, self.spec.name, unit)
+        return any(program in processes.arguments(pid) for pid in found)
+
+    def _require_leader(self, doing: str) -> int:
         leader = self._leader()
         if leader is None:
-            raise LabError(f"Cannot run {argv[0]} on {self.spec.name}: the machine is not running")
-        enter = ["nsenter", f"--target={leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wdns=/"]
-        env = {"PATH": PATH_INSIDE, "HOME": "/root", "LANG": "C.UTF-8", **self.spec.environment}
-        clean = ["env", "-i", *(f"{k}={v}" for k, v in env.items())]
-        return run([*enter, "--", *clean, *argv], timeout=timeout, check=False)
+            raise LabError(f"Cannot run {doing} on {self.spec.name}: the machine is not running")
+        return leader
+
+    def _inside(self, leader: int, argv: Sequence[str], env: Mapping[str, str], folder: str) -> list[str]:
+        enter = ["nsenter", f"--target={leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root"]
+        clean = {"PATH": PATH_INSIDE, **env, **self.spec.environment}
+        return [*enter, f"--wdns={folder}", "--", "env", "-i", *(f"{k}={v}" for k, v in clean.items()), *argv]
 
     def freeze_layers(self, new: Callable[[], Path]) -> list[Path]:
         """Copies what the machine has written, less what the lab put in, to paths from `new`; the topmost first.

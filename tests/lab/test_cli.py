@@ -227,7 +227,7 @@ def test_status_shows_the_lab_for_people_and_programs(lab: RunningLab) -> None:
 
 @pytest.mark.lab
 def test_ssh_to_an_unknown_host_says_which_there_are(lab: RunningLab) -> None:
-    done = lab.command("ssh", "no-such-host")
+    done = lab.command("ssh", "--direct", "no-such-host")
     assert done.returncode == 1
     assert "has no instance 'no-such-host'" in done.stderr
 
@@ -237,7 +237,7 @@ def test_ssh_finds_an_instance_by_id_name_and_address_and_passes_the_exit_code(
     lab: RunningLab, instance: dict[str, str]
 ) -> None:
     for host_name in instance.values():
-        done = lab.command("ssh", host_name, "hostname; exit 5")
+        done = lab.command("ssh", "--direct", host_name, "hostname; exit 5")
         assert done.returncode == 5, done.stderr
         assert done.stdout.strip() == f"ip-{instance['address'].replace('.', '-')}.ec2.internal"
 
@@ -282,7 +282,7 @@ def test_a_machine_sees_its_metadata_only_with_a_token_when_tokens_are_required(
         ask -H "X-aws-ec2-metadata-token: $token" $url/meta-data/instance-id
         echo; ask -o /dev/null -w '%{http_code}' -H 'X-aws-ec2-metadata-token: wrong' $url/meta-data/instance-id
     """
-    assert lab.command("ssh", instance["id"], script).stdout.split() == [instance["id"], "401"]
+    assert lab.command("ssh", "--direct", instance["id"], script).stdout.split() == [instance["id"], "401"]
 
 
 @pytest.mark.lab

@@ -67,6 +67,6 @@ def leader(lab: RunningLab, instance_id: str) -> int:
 
 
 def ssh(lab: RunningLab, ec2: Any, instance_id: str, command: str) -> str:
-    done = lab.command("ssh", describe(ec2, instance_id)["PrivateIpAddress"], command)
+    done = lab.command("ssh", "--direct", describe(ec2, instance_id)["PrivateIpAddress"], command)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

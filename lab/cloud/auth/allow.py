@@ -44,7 +44,7 @@ REAL: Mapping[str, str] = {
     "ssm": """
         SendCommand CancelCommand ListCommands ListCommandInvocations GetCommandInvocation DescribeInstanceInformation
         CreateDocument UpdateDocument UpdateDocumentDefaultVersion DeleteDocument GetDocument DescribeDocument ListDocuments
-        UpdateInstanceInformation
+        UpdateInstanceInformation StartSession ResumeSession TerminateSession DescribeSessions
         PutParameter GetParameter GetParameters GetParametersByPath GetParameterHistory DescribeParameters DeleteParameter
         DeleteParameters LabelParameterVersion UnlabelParameterVersion AddTagsToResource RemoveTagsFromResource ListTagsForResource
     """,

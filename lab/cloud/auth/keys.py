@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from lab.metadata.tree import RoleCredentials
-from lab.settings import ACCOUNT_ID
+from lab.settings import ACCESS_KEY, ACCOUNT_ID
 
 ISSUED_PREFIX = "ASIAFLEETLAB"
 ROLE_SECONDS = 6 * 3600
@@ -52,6 +52,11 @@ class Keyring:
             self._issued = {k: h for k, h in self._issued.items() if h.expires > now}
             self._issued[credentials.access_key_id] = Holder(role, session, credentials.token, credentials.expires)
         return credentials
+
+    def accepts(self, access_key: str | None) -> bool:
+        """Whether it is the lab's own key, or one that was issued here and has not expired."""
+        holder = self.holder(access_key or "")
+        return access_key == ACCESS_KEY or (holder is not None and holder.expires > datetime.now(UTC))
 
     def holder(self, access_key: str) -> Holder | None:
         """None for a key that was not issued here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from moto.iam.models import iam_backends
@@ -14,6 +15,23 @@ from lab.settings import ACCOUNT_ID
 
 PERSON = "lab"
 """The user that the lab's own access key belongs to."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who makes a request."""
+
+    name: str
+    """The user's name, or that of a role's session."""
+    arn: str
+
+
+def caller(access_key: str) -> Caller:
+    """The holder of an access key that the gate has let pass."""
+    holder = KEYS.holder(access_key)
+    if holder is None:
+        return Caller(PERSON, f"arn:aws:iam::{ACCOUNT_ID}:user/{PERSON}")
+    return Caller(holder.session, holder.arn)
 
 
 class LabSts(STSBackend):
@@ -37,6 +55,6 @@ class LabSts(STSBackend):
         """(user id, ARN, account)."""
         holder = KEYS.holder(access_key_id)
         if holder is None:
-            return "AIDAFLEETLAB00000000", f"arn:aws:iam::{ACCOUNT_ID}:user/{PERSON}", ACCOUNT_ID
+            return "AIDAFLEETLAB00000000", caller(access_key_id).arn, ACCOUNT_ID
         role = next(r for r in iam_backends[ACCOUNT_ID]["aws"].get_roles() if r.name == holder.role)
         return f"{role.id}:{holder.session}", holder.arn, ACCOUNT_ID

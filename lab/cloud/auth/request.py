@@ -48,6 +48,12 @@ def read_call(environ: dict[str, Any]) -> Call:
     return Call(access_key, token or None, region, service, action, style)
 
 
+def access_key_of(authorization: str) -> str | None:
+    """The access key that an `Authorization` header of signature version 4 names."""
+    found = _CREDENTIAL.search(authorization)
+    return found[1] if found else None
+
+
 def _signer(environ: Mapping[str, Any], query: Mapping[str, list[str]]) -> tuple[str | None, str, str]:
     """(access key, region, service) from the header or a presigned URL, signature version 4 or (S3 only) 2."""
     header = environ.get("HTTP_AUTHORIZATION", "")

@@ -11,6 +11,7 @@ from moto.ssm.responses import SimpleSystemManagerResponse
 
 from lab.cloud.ssm import serializers
 from lab.cloud.ssm.records import LabSsmBackend
+from lab.cloud.ssm.session_api import SessionHandlers
 
 REFUSED = ("NotificationConfig", "ServiceRoleArn", "CloudWatchOutputConfig", "AlarmConfiguration")
 SENT = (
@@ -19,7 +20,7 @@ SENT = (
 )  # fmt: skip
 
 
-class LabSsmResponse(SimpleSystemManagerResponse):
+class LabSsmResponse(SessionHandlers, SimpleSystemManagerResponse):
     @property
     def lab(self) -> LabSsmBackend:
         return self.ssm_backend

@@ -112,7 +112,7 @@ def validate(data: Mapping[str, Any]) -> None:
     if not isinstance(parameters, dict):
         raise DocumentError("parameters is not a mapping.")
     for name, parameter in parameters.items():
-        _validate_parameter(name, parameter)
+        validate_parameter(name, parameter)
     if PARAMETER_STORE.search(json.dumps(data, default=str)):
         raise DocumentError(
             "The lab does not resolve {{ssm:…}} references: pass the value as a parameter of the command."
@@ -132,7 +132,7 @@ def _only(known: set[str], data: Mapping[str, Any], where: str) -> None:
         raise DocumentError(f"Unknown element {sorted(unknown)[0]!r} in {where}.")
 
 
-def _validate_parameter(name: str, parameter: Any) -> None:
+def validate_parameter(name: str, parameter: Any) -> None:
     if not PARAMETER_NAME.fullmatch(str(name)) or not isinstance(parameter, dict):
         raise DocumentError(
             f"Parameter {name!r} is not valid: a name of letters and digits with a mapping is expected."

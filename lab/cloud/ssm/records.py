@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.ec2.models import ec2_backends
 from moto.ssm import urls
@@ -14,15 +14,24 @@ from moto.ssm.models import Document, Documents, SimpleSystemManagerBackend
 
 from lab.cloud.ec2.instance_records import GONE
 from lab.cloud.reconciler import lock
-from lab.cloud.ssm import documents
+from lab.cloud.ssm import documents, session_documents
 from lab.cloud.ssm.command_records import Command, Invocation, RateError, limit
 from lab.cloud.ssm.parameter_records import ParameterRecords
 from lab.cloud.ssm.run_command import Managed, RunCommand
+from lab.cloud.ssm.session_records import Sessions
+
+if TYPE_CHECKING:
+    from lab.cloud.ssm.session_manager import SessionManager
 
 DEFAULT_DELIVERY_SECONDS = 3600
 SHORTEST_DELIVERY_SECONDS = 30
 MOST_INSTANCE_IDS = 50
-AMAZON_DOCUMENT = "AWS-RunShellScript"
+AMAZON_DOCUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "AWS-RunShellScript": ("Command", documents.RUN_SHELL_SCRIPT),
+    **{name: ("Session", content) for name, content in session_documents.AMAZON_DOCUMENTS.items()},
+}
+"""Name → type and content."""
+SESSION_PLATFORMS = ["Windows", "Linux", "MacOS"]
 
 
 class LabDocument(Document):
@@ -30,30 +39,36 @@ class LabDocument(Document):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.platform_types = documents.platforms(self.content_json)
+        session = self.document_type == "Session"
+        self.platform_types = SESSION_PLATFORMS if session else documents.platforms(self.content_json)
 
 
 class LabSsmBackend(ParameterRecords, SimpleSystemManagerBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.run_command = RunCommand()
-        self._documents[AMAZON_DOCUMENT] = Documents(_amazon_document())
+        self.sessions = Sessions()
+        for name, (kind, content) in AMAZON_DOCUMENTS.items():
+            self._documents[name] = Documents(_amazon_document(name, kind, content))
 
     _url_module = urls
+    manager: ClassVar[SessionManager]
+    """Of the whole lab; not a record."""
 
     # Documents
 
     def create_document(self, content: str, *args: Any, **kwargs: Any) -> Documents:
         kind = kwargs["document_type"] or "Command"
-        if kind != "Command":
-            raise ValidationException(f"The lab has documents of type Command, not {kind}.")
+        if kind not in ("Command", "Session"):
+            raise ValidationException(f"The lab has documents of the types Command and Session, not {kind}.")
         kwargs["document_type"] = kind
-        _check_content(content, kwargs["document_format"])
+        _check_content(content, kwargs["document_format"], kind)
         return super().create_document(content, *args, **kwargs)
 
     def update_document(self, content: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         _refuse_amazon(kwargs["name"])
-        _check_content(content, kwargs["document_format"])
+        kind = self.document(kwargs["name"]).document_type
+        _check_content(content, kwargs["document_format"], kind)
         return super().update_document(content, *args, **kwargs)
 
     def delete_document(self, name: str, *args: Any, **kwargs: Any) -> None:
@@ -65,6 +80,10 @@ class LabSsmBackend(ParameterRecords, SimpleSystemManagerBackend):
 
     def describe_document(self, name: str, document_version: str | None, **kwargs: Any) -> dict[str, Any]:
         return super().describe_document(name=name, document_version=_version(document_version), **kwargs)
+
+    def document(self, name: str, version: str | None = None) -> Document:
+        """Raises InvalidDocument."""
+        return self._get_documents(name).find(_version(version))
 
     # Managed instances
 
@@ -124,7 +143,9 @@ class LabSsmBackend(ParameterRecords, SimpleSystemManagerBackend):
 
     def _command_document(self, request: Mapping[str, Any]) -> Document:
         name = str(request.get("DocumentName") or "").rpartition(":document/")[2]
-        document = self._get_documents(name).find(_version(request.get("DocumentVersion")))
+        document = self.document(name, request.get("DocumentVersion"))
+        if document.document_type != "Command":
+            raise InvalidDocument(f"Document {name} is of type {document.document_type}, not Command.")
         if (expected := request.get("DocumentHash")) and expected != document.hash:
             raise InvalidDocument("The hash of the document is not the one that the request names.")
         if "Linux" not in document.platform_types:
@@ -161,31 +182,33 @@ class LabSsmBackend(ParameterRecords, SimpleSystemManagerBackend):
         return found
 
 
-def _amazon_document() -> Document:
+def _amazon_document(name: str, kind: str, content: Mapping[str, Any]) -> Document:
     document = LabDocument(
         account_id="Amazon",
-        name=AMAZON_DOCUMENT,
+        name=name,
         version_name="",
-        content=json.dumps(documents.RUN_SHELL_SCRIPT),
-        document_type="Command",
+        content=json.dumps(content),
+        document_type=kind,
         document_format="JSON",
         requires=[],
         attachments=[],
         target_type="",
     )
-    document.platform_types = ["Linux", "MacOS"]
+    if kind == "Command":
+        document.platform_types = ["Linux", "MacOS"]
     return document
 
 
-def _check_content(content: str, document_format: str) -> None:
+def _check_content(content: str, document_format: str, kind: str) -> None:
+    validate = session_documents.validate if kind == "Session" else documents.validate
     try:
-        documents.validate(documents.parse(content, document_format))
+        validate(documents.parse(content, document_format))
     except documents.DocumentError as error:
         raise InvalidDocumentContent(str(error)) from error
 
 
 def _refuse_amazon(name: str) -> None:
-    if name == AMAZON_DOCUMENT:
+    if name in AMAZON_DOCUMENTS:
         raise SSMException("InvalidDocumentOperation", f"{name} belongs to Amazon.")
 
 

@@ -31,7 +31,7 @@ LAB = (ACCESS_KEY, SECRET_KEY, None)
 
 # One read that the lab answers and one call that it does not do, per protocol: JSON, query, EC2 query, REST with XML, CBOR or JSON.
 SERVICES: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
-    "ssm": ("list_documents", {}, "describe_sessions", {"State": "Active"}),
+    "ssm": ("list_documents", {}, "describe_patch_baselines", {}),
     "autoscaling": ("describe_auto_scaling_groups", {}, "start_instance_refresh", {"AutoScalingGroupName": "a"}),
     "ec2": ("describe_instances", {}, "create_nat_gateway", {"SubnetId": "subnet-1"}),
     "s3": ("list_buckets", {}, "put_bucket_website", {"Bucket": "b", "WebsiteConfiguration": {}}),
@@ -273,3 +273,13 @@ def test_moto_or_the_lab_implements_every_call_on_the_list() -> None:
             method = methods.get(camelcase_to_underscores(action))
             assert method is not None, f"{service}:{action}"
             assert "NotImplementedError" not in inspect.getsource(method), f"{service}:{action}"
+
+
+def test_an_expired_or_foreign_key_is_not_accepted() -> None:
+    ring = Keyring()
+    good = ring.issue("web", "i-1")
+    late = ring.issue("web", "i-2", seconds=-1)
+    assert ring.accepts(ACCESS_KEY)
+    assert ring.accepts(good.access_key_id)
+    for key in (late.access_key_id, "AKIAIOSFODNN7EXAMPLE", "", None):
+        assert not ring.accepts(key)

@@ -78,7 +78,7 @@ def test_poweroff_inside_does_what_the_shutdown_behaviour_says(
 ) -> None:
     made = launch(ec2, InstanceInitiatedShutdownBehavior=behaviour)
     wait_for("status ok", lambda: status(ec2, made) == "ok")
-    lab.command("ssh", describe(ec2, made)["PrivateIpAddress"], "sudo systemctl poweroff")
+    lab.command("ssh", "--direct", describe(ec2, made)["PrivateIpAddress"], "sudo systemctl poweroff")
     wait_for(end, lambda: state(ec2, made) == end)
     assert describe(ec2, made)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
     ec2.terminate_instances(InstanceIds=[made])

@@ -96,7 +96,7 @@ def test_an_image_of_a_running_instance_stops_it_unless_told_otherwise(lab: Runn
 
 
 def _answers(lab: RunningLab, ec2: Any, instance_id: str) -> bool:
-    return lab.command("ssh", describe(ec2, instance_id)["PrivateIpAddress"], "true").returncode == 0
+    return lab.command("ssh", "--direct", describe(ec2, instance_id)["PrivateIpAddress"], "true").returncode == 0
 
 
 def test_an_encrypted_copy_in_the_other_region_boots_there(lab: RunningLab, ec2: Any, image: str) -> None:

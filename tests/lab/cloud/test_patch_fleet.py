@@ -123,7 +123,9 @@ def fleet(lab: RunningLab, ssm: Any) -> Iterator[Fleet]:
         lab.client("ec2").delete_launch_template(LaunchTemplateId=template)
 
 
-@pytest.mark.parametrize(("place", "release"), [(0, "latest"), (-1, RELEASE_VERSION["al2023"])], ids=["the first host", "a later host"])
+@pytest.mark.parametrize(
+    ("place", "release"), [(0, "latest"), (-1, RELEASE_VERSION["al2023"])], ids=["the first host", "a later host"]
+)
 def test_a_patch_that_fails_on_a_host_restores_it_and_the_same_command_finishes(
     fleet: Fleet, tmp_path: Path, place: int, release: str
 ) -> None:
@@ -147,7 +149,7 @@ def test_a_patch_that_fails_on_a_host_restores_it_and_the_same_command_finishes(
     assert fleet.parameter("patch-release")["release"] == RELEASE_VERSION["al2023"]
     fleet.serves("finished")
     for patched in hosts:
-        fleet.on(patched, "left=$(dnf -q updateinfo list security) && test -z \"$left\"")
+        fleet.on(patched, 'left=$(dnf -q updateinfo list security) && test -z "$left"')
 
 
 def wait_for_moment(process: subprocess.Popen[bytes], out: Path, tasks: int, seconds: float) -> None:
