@@ -86,6 +86,13 @@ ROLE_POLICY = {
             "Action": ["ssm:GetParameter", "ssm:GetParametersByPath", "secretsmanager:GetSecretValue", "kms:Decrypt"],
             "Resource": "*",
         },
+        {
+            # Its SSH host keys.
+            "Sid": "HostKeys",
+            "Effect": "Allow",
+            "Action": ["ssm:PutParameter", "ssm:AddTagsToResource"],
+            "Resource": "arn:aws:ssm:*:*:parameter/fleet/host-keys/*",
+        },
         {"Sid": "Artifacts", "Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"},
     ],
 }

@@ -16,6 +16,7 @@ from lab.cloud.ec2.machines_part import Machines
 from lab.cloud.ec2.metadata import metadata_for
 from lab.cloud.elbv2 import install as elbv2
 from lab.cloud.go_sdk_delay import GoSdkDelay
+from lab.cloud.instance_connect import install as instance_connect
 from lab.cloud.logs import install as logs
 from lab.cloud.reconciler import Reconciler
 from lab.cloud.ssm import install as ssm
@@ -33,7 +34,8 @@ def assemble(settings: Settings, undo: ExitStack) -> None:
     store, hosts = ImageStore(settings), HostsFile(settings.hosts_file)
     auth.install()
     logs.install()
-    routes = ssm.install()
+    keys, key_routes = instance_connect.install(settings)
+    routes = {**ssm.install(), **key_routes}
     parts = [*ec2.install(settings, store, hosts), *elbv2.install(settings, hosts), *autoscaling.install()]
     account.seed(settings)
     for _, os_name, image_id in account.base_images(settings):
@@ -48,7 +50,7 @@ def assemble(settings: Settings, undo: ExitStack) -> None:
     undo.callback(serving.close)
     app = Gate(GoSdkDelay(DomainDispatcherApplication(create_backend_app)), settings, routes=routes)
     serving.add(api_server(app, GATEWAY, API_PORT), "aws-api")
-    metadata = Service(metadata_for, lambda meta, role: KEYS.issue(role, meta.instance_id))
+    metadata = Service(metadata_for, lambda meta, role: KEYS.issue(role, meta.instance_id), keys_of=keys.of)
     serving.add(MetadataServer(metadata), "metadata")
     serving.add(FileServer(settings.repositories_dir, GATEWAY, REPOSITORY_PORT), "repositories")
     saves = Saves(settings, store, reconciler)

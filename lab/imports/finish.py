@@ -19,6 +19,7 @@ from lab.standin.repository import Build, Progress, build_package
 COMMON = amazon.FILES / "common"
 LAID = ("etc/sudoers.d/90-cloud-init-users", "etc/systemd/network/99-host0.network")
 KEY = "etc/pki/rpm-gpg/RPM-GPG-KEY-lab"
+ANCHOR = "etc/pki/ca-trust/source/anchors/lab.pem"
 ASIDE = "usr/share/lab/yum.repos.d"
 """Where the image's own repository files are: a machine of the lab can't reach what they name."""
 INSIDE = "var/tmp/lab-agents"
@@ -79,12 +80,13 @@ def agents(system: OperatingSystem, cache: Path, key: SigningKey, work: Path, pr
     return made
 
 
-def make_machine(root: Path, system: OperatingSystem, packages: dict[str, Path], key: SigningKey) -> None:
-    """Turns a root with systemd and sshd into one that boots as a machine of the lab."""
+def make_machine(root: Path, system: OperatingSystem, packages: dict[str, Path], key: SigningKey, trusted: str) -> None:
+    """Turns a root with systemd and sshd into one that boots as a machine of the lab. `trusted`: a root certificate, in PEM."""
     (root / KEY).parent.mkdir(parents=True, exist_ok=True)
     (root / KEY).write_text(key.public)
     preinstalled = [package.name for package in load_packages(system) if system in package.preinstalled]
     _install_agents(root, [file for name, file in packages.items() if name in preinstalled])
+    _trust(root, trusted)
     for name in LAID:
         amazon.lay(COMMON / name, root / name)
     _repositories(root, system)
@@ -135,6 +137,16 @@ def _install_agents(root: Path, files: list[Path]) -> None:
         _do(root, "installing the lab's agents", ["bash", "-c", command])
     finally:
         shutil.rmtree(inside)
+
+
+def _trust(root: Path, certificate: str) -> None:
+    """What is made of a stand-in trusts it already."""
+    done = enter(root, ["cat", "/etc/pki/tls/certs/ca-bundle.crt"])
+    if certificate in done.stdout:
+        return
+    (root / ANCHOR).parent.mkdir(parents=True, exist_ok=True)
+    (root / ANCHOR).write_text(certificate)
+    _do(root, "trusting the lab's certificates", ["update-ca-trust"])
 
 
 def _repositories(root: Path, system: OperatingSystem) -> None:

@@ -15,6 +15,7 @@ from lab.imports.catalog import RECORD, Imported
 from lab.imports.packages import Repositories
 from lab.imports.source import Source
 from lab.settings import Settings
+from lab.standin.authority import root_certificate
 from lab.standin.cache import build_once, digest, remove_tree
 from lab.standin.keys import signing_key
 
@@ -44,9 +45,9 @@ def import_image(
     source.require_tools()
     progress(f"looking at {reference}")
     image = source.look(reference)
-    key = signing_key(settings.cache)
+    key, trusted = signing_key(settings.cache), root_certificate(settings.cache)
     lists = json.dumps([packages.NEEDED, packages.ALSO, packages.OF_ROLES])
-    parts: list[str | bytes | Path] = [image.digest, repositories.text(), lists, key.public, *RECIPE]
+    parts: list[str | bytes | Path] = [image.digest, repositories.text(), lists, key.public, trusted, *RECIPE]
 
     def make(folder: Path) -> None:
         progress(f"pulling {image.size // 1024**2} MiB" if image.size else "pulling")
@@ -77,7 +78,7 @@ def _make(folder: Path, cache: Path, image: Source, repositories: Repositories, 
     progress(finish.CLOUD_INIT)
     key = signing_key(cache)
     agents = finish.agents(system, cache, key, work / "agents", progress)
-    finish.make_machine(root, system, agents, key)
+    finish.make_machine(root, system, agents, key, root_certificate(cache))
     finish.make_repository(folder / "repository", downloaded, agents, system, root)
     root.rename(folder / "root")
     (folder / "root").chmod(0o755)

@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from lab.metadata import tree
-from lab.metadata.tree import InstanceMetadata, RoleCredentials
+from lab.metadata.tree import NO_KEYS, InstanceMetadata, ManagedKeys, RoleCredentials
 from lab.settings import IMDS_ADDRESS
 
 LONGEST_TOKEN_SECONDS = 21600
@@ -30,6 +30,7 @@ TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 
 Lookup = Callable[[str], InstanceMetadata | None]
 IssueCredentials = Callable[[InstanceMetadata, str], RoleCredentials]
+KeysOf = Callable[[InstanceMetadata], ManagedKeys]
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,16 @@ class Answer:
 class Service:
     """Answers requests; free of sockets, so that a test can ask it directly."""
 
-    def __init__(self, lookup: Lookup, issue: IssueCredentials, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        lookup: Lookup,
+        issue: IssueCredentials,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        keys_of: KeysOf = lambda meta: NO_KEYS,
+    ) -> None:
         self._lookup = lookup
+        self._keys_of = keys_of
         self._clock = clock
         self._issue = issue
         self._tokens: dict[str, tuple[str, float]] = {}
@@ -88,7 +97,7 @@ class Service:
             if left <= 0:
                 return Answer(HTTPStatus.UNAUTHORIZED)
             extra = ((TTL_HEADER, str(left)),)
-        found = tree.read(meta, path, self._role_credentials)
+        found = tree.read(meta, path, self._role_credentials, self._keys_of(meta))
         return Answer(HTTPStatus.NOT_FOUND) if found is None else Answer(HTTPStatus.OK, found, extra)
 
     def _role_credentials(self, meta: InstanceMetadata, role: str) -> RoleCredentials:
@@ -126,6 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(self.server.service.get(self._path(), self._headers(), self.client_address[0]))
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_PUT(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self._answer(self.server.service.put(self._path(), self._headers(), self.client_address[0]))
@@ -152,7 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers:
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
 
 def _error_page(status: HTTPStatus) -> bytes:

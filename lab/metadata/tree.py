@@ -57,10 +57,22 @@ class RoleCredentials:
     expires: datetime
 
 
+@dataclass(frozen=True)
+class ManagedKeys:
+    """What EC2 Instance Connect shows an instance (aws-ec2-instance-connect-config: eic_curl_authorized_keys reads it)."""
+
+    active: Mapping[str, str]
+    """Operating system's user → the signed keys that are valid now."""
+    signer_certificate: str
+    ocsp: Mapping[str, str]
+    """SHA-1 fingerprint of a certificate → its OCSP answer, in base64."""
+
+
+NO_KEYS = ManagedKeys({}, "", {})
 Issue = Callable[[InstanceMetadata, str], RoleCredentials]
 
 
-def read(meta: InstanceMetadata, path: str, issue: Issue) -> bytes | None:
+def read(meta: InstanceMetadata, path: str, issue: Issue, keys: ManagedKeys = NO_KEYS) -> bytes | None:
     """The text at a path such as `/latest/meta-data/instance-id`, a listing for a directory, None where there is nothing."""
     parts = [p for p in path.split("/") if p]
     if not parts:
@@ -70,7 +82,7 @@ def read(meta: InstanceMetadata, path: str, issue: Issue) -> bytes | None:
     name = "/".join(parts[1:])
     if name == "user-data":
         return meta.user_data or None
-    leaves = _leaves(meta, issue)
+    leaves = _leaves(meta, issue, keys)
     if name in leaves:
         return leaves[name]().encode()
     return _listing(meta, name, leaves)
@@ -87,7 +99,7 @@ def _listing(meta: InstanceMetadata, directory: str, leaves: Mapping[str, object
     return "\n".join(entries).encode() if entries else None
 
 
-def _leaves(meta: InstanceMetadata, issue: Issue) -> dict[str, Callable[[], str]]:
+def _leaves(meta: InstanceMetadata, issue: Issue, keys: ManagedKeys) -> dict[str, Callable[[], str]]:
     """Every path below the version, without user-data."""
     texts = {
         "ami-id": meta.image_id,
@@ -110,7 +122,11 @@ def _leaves(meta: InstanceMetadata, issue: Issue) -> dict[str, Callable[[], str]
         "services/partition": "aws",
         **{f"network/interfaces/macs/{meta.mac}/{name}": text for name, text in _interface(meta).items()},
         **{f"tags/instance/{name}": value for name, value in (meta.tags or {}).items()},
+        **{f"managed-ssh-keys/active-keys/{user}": text for user, text in keys.active.items()},
+        **{f"managed-ssh-keys/signer-ocsp/{name}": text for name, text in keys.ocsp.items()},
     }
+    if keys.signer_certificate:
+        texts["managed-ssh-keys/signer-cert"] = keys.signer_certificate
     if meta.public_key:
         texts["public-keys/0/openssh-key"] = meta.public_key.rstrip("\n") + "\n"
     leaves: dict[str, Callable[[], str]] = {f"meta-data/{name}": partial(str, text) for name, text in texts.items()}

@@ -55,6 +55,7 @@ LINKS = {
     "etc/pki/tls/cert.pem": "certs/ca-bundle.crt",
     "usr/bin/needs-restarting": "../libexec/dnf-utils-3",
 }
+CA_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 MODES = {
     "etc/sudoers.d": 0o750,
     "etc/sudoers.d/90-cloud-init-users": 0o440,
@@ -63,10 +64,11 @@ MODES = {
 }
 
 
-def make_amazon(system: str, root: Path, public_key: str, owned: dict[str, list[str]]) -> set[str]:
+def make_amazon(system: str, root: Path, public_key: str, trusted: str, owned: dict[str, list[str]]) -> set[str]:
     """Turns the Debian root `root` into the stand-in of `system` (`al2` | `al2023`).
 
-    `owned`: Debian package → its paths. `public_key`: the armoured key that signs the repository's packages. Returns the paths laid down.
+    `owned`: Debian package → its paths. `public_key`: the armoured key that signs the repository's packages. `trusted`: a root certificate
+    (PEM) that is trusted beside all others. Returns the paths laid down.
     """
     _remove_debian(root, owned)
     laid = {path for tree in ("common", system) for path in copy_tree(FILES / tree, root)}
@@ -74,6 +76,8 @@ def make_amazon(system: str, root: Path, public_key: str, owned: dict[str, list[
     key = root / f"etc/pki/rpm-gpg/RPM-GPG-KEY-amazon-linux-{'2' if system == 'al2' else '2023'}"
     key.parent.mkdir(parents=True, exist_ok=True)
     key.write_text(public_key)
+    with (root / CA_BUNDLE).open("a") as bundle:
+        bundle.write(trusted)
     _users(root)
     set_modes(root)
     _needs_restarting_in_a_container(root)

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from lab.errors import LabError
 from lab.run import run
 from lab.standin import amazon, debian, old
+from lab.standin.authority import root_certificate
 from lab.standin.cache import build_once, digest, remove_tree
 from lab.standin.debian import Debian
 from lab.standin.keys import signing_key
@@ -29,7 +30,8 @@ def base_image(os: System, cache: Path, progress: Progress) -> Path:
     _known(os)
     key = signing_key(cache)
     preinstalled = [Build(package, os, update=False) for package in load_packages(os) if os in package.preinstalled]
-    parts = [build.digest(key) for build in preinstalled]
+    trusted = root_certificate(cache)
+    parts = [trusted, *(build.digest(key) for build in preinstalled)]
     recipe = [
         HERE / "files/common",
         HERE / f"files/{os}",
@@ -45,7 +47,7 @@ def base_image(os: System, cache: Path, progress: Progress) -> Path:
         work.mkdir()
         run(["cp", "-a", "--reflink=auto", source.root, root], timeout=300)
         owned = debian.package_files(source.root)
-        laid = amazon.make_amazon(os, root, key.public, owned)
+        laid = amazon.make_amazon(os, root, key.public, trusted, owned)
         progress(f"entering the files of the {os} stand-in into its rpm database")
         taken = set(source.matching([name for build in preinstalled for name in build.package.debian])) & set(owned)
         fill_database(Userland(os, root, source, taken, laid), work)

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from ansible_collections.ecommerce.fleet.plugins.plugin_utils import host_program
 from ansible_collections.ecommerce.fleet.plugins.plugin_utils import system_rules as pure
 
 DOCUMENTATION = r"""
@@ -45,6 +47,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "system_full_version": pure.full_version,
+            "system_host_keys_program": partial(host_program.files, name="_host/host_keys"),
             "system_unmet_locks": pure.unmet_locks,
             "system_swap_is_right": pure.swap_is_right,
         }

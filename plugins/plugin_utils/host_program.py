@@ -24,6 +24,13 @@ def with_imports(name: str) -> dict[str, str]:
     return dict(sorted(texts.items()))
 
 
+def files(library: str, name: str) -> list[dict[str, str]]:
+    """The files of that program below the directory `library`, as the modules that write files take them."""
+    return [
+        {"path": f"{library}/{PACKAGE}/{module}.py", "content": text} for module, text in with_imports(name).items()
+    ]
+
+
 def imports(name: str, text: str) -> list[str]:
     """The module_utils that the module_util of that name and text imports at its top level."""
     found = []

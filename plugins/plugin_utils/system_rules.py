@@ -28,6 +28,7 @@ FORMS = {
     "timezone": (r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", "a name such as UTC or America/Sao_Paulo"),
     "locale": (r"[A-Za-z0-9_.@-]+", "a name such as C.UTF-8"),
     "instance_types_allowed": (r"[a-z0-9.*?-]+", "a pattern such as t3.*"),
+    "host_keys_path": (r"((/[A-Za-z0-9_.-]+)+)?", "a path such as /fleet/host-keys, or nothing"),
     "swap_path": (r"(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+", "an absolute path of letters, digits, '-', '_' and '.'"),
 }
 """Variable (a text or a list of texts) → regular expression, what it means."""

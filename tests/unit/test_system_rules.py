@@ -41,6 +41,8 @@ def test_a_number_out_of_its_range_is_named_with_what_is_allowed(name: str) -> N
         ("timezone", "../etc/passwd", "UTC"),
         ("locale", "C;reboot", "C.UTF-8"),
         ("instance_types_allowed", ["T3 medium"], "t3.*"),
+        ("host_keys_path", "fleet/host-keys", "a path such as /fleet/host-keys"),
+        ("host_keys_path", "/fleet/host-keys/", "a path such as /fleet/host-keys"),
         ("swap_path", "swapfile", "absolute path"),
         ("swap_path", "/a/../b", "absolute path"),
         ("kernel_settings", [{"name": "somaxconn", "value": "1", "reason": "x"}], "sysctl -a"),

@@ -48,6 +48,9 @@ REAL: Mapping[str, str] = {
         PutParameter GetParameter GetParameters GetParametersByPath GetParameterHistory DescribeParameters DeleteParameter
         DeleteParameters LabelParameterVersion UnlabelParameterVersion AddTagsToResource RemoveTagsFromResource ListTagsForResource
     """,
+    "ec2-instance-connect": """
+        SendSSHPublicKey
+    """,
     "ec2messages": """
         GetMessages AcknowledgeMessage SendReply FailMessage DeleteMessage GetEndpoint
     """,

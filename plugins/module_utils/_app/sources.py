@@ -10,107 +10,21 @@ from __future__ import absolute_import, division, print_function
 
 import base64
 import json
-import os
 import re
-import subprocess
 
-from .._host.imds import Imds, ImdsError
+from .._host.aws_cli import FETCH_SECONDS, Aws, AwsError  # noqa: F401 - for those who ask for values
 from .environment import NAME, taken, unfit, value_of
 
 __metaclass__ = type
 
-CALL_SECONDS = 60
-FETCH_SECONDS = 600
-"""For a call that answers with a file."""
-CALLS = {
-    "get-secret-value": (
-        "secret",
-        "secretsmanager:GetSecretValue on it, and kms:Decrypt on its key if it has one of its own",
-    ),
-    "get-parameters-by-path": (
-        "path",
-        "ssm:GetParametersByPath on it, and kms:Decrypt on the key of its SecureStrings",
-    ),
-    "get-parameter": ("parameter", "ssm:GetParameter on it"),
-    "get-object": (
-        "artifact",
-        "s3:GetObject on it, s3:ListBucket to be told when it is not there, and kms:Decrypt on its key if it has one of its own",
-    ),
-}
-"""Operation: what it asks for, and the right that it takes."""
-MISSING = ("ResourceNotFoundException", "ParameterNotFound", "NoSuchKey", "NoSuchBucket")
-DENIED = ("AccessDeniedException", "AccessDenied", "403")
+ValuesError = AwsError
+"""What could not be fetched or is no value, for a person. Never contains a value."""
 
 FILE_INSTEAD = {
     "parameter": "Parameters become environment variables only: keep it in Secrets Manager and name it in app_runtime_secrets with file",
     "secret": "Give it file instead of environment in app_runtime_secrets",
 }
 """What to do with a value that only a file can have."""
-
-
-class ValuesError(Exception):
-    """What could not be fetched, for a person. Never contains a value."""
-
-
-class Aws:
-    """Calls of the AWS command line in one region."""
-
-    def __init__(self, region):
-        self.region = region or region_of_host()
-
-    def call(self, service, operation, *words, **options):
-        """The answer's JSON. Raises ValuesError naming what is asked for. Takes `seconds` at most (CALL_SECONDS)."""
-        seconds = options.get("seconds", CALL_SECONDS)
-        argv = ["timeout", str(seconds), "aws", service, operation] + list(words)
-        argv += ["--region", self.region, "--output", "json", "--cli-connect-timeout", "5", "--cli-read-timeout", "20"]
-        environment = dict(os.environ, AWS_PAGER="", AWS_MAX_ATTEMPTS="3", AWS_RETRY_MODE="standard")
-        try:
-            process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        except OSError as error:
-            raise ValuesError("the AWS command line can't be started: %s" % error)
-        out, err = process.communicate()
-        if process.returncode != 0:
-            raise ValuesError(
-                explain(operation, subject(operation, words), self.region, err.decode("utf-8", "replace"), seconds)
-            )
-        try:
-            return json.loads(out.decode("utf-8"))
-        except ValueError:
-            raise ValuesError("the AWS command line's answer about %s is not JSON" % subject(operation, words))
-
-
-def region_of_host():
-    """AWS_REGION, or where the instance runs (IMDSv2)."""
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if region:
-        return region
-    try:
-        region = Imds().get("placement/region")
-    except ImdsError as error:
-        raise ValuesError("the region is not known from the instance metadata service: %s" % error)
-    if not region:
-        raise ValuesError("the region is not known: instance metadata has none")
-    return region
-
-
-def subject(operation, words):
-    """What a call asks for, by the words of its command line."""
-    return "s3://%s/%s" % (words[1], words[3]) if operation == "get-object" else words[1]
-
-
-def explain(operation, name, region, output, seconds=CALL_SECONDS):
-    """The error output of the AWS command line as a sentence that says what to do."""
-    kind, needed = CALLS[operation]
-    match = re.search(r"An error occurred \((\w+)\)", output)
-    code = match.group(1) if match else ""
-    if code in MISSING:
-        return "there is no %s %s in %s, or it has no current value" % (kind, name, region)
-    if code in DENIED:
-        return "the instance's role may not read the %s %s in %s; it needs %s" % (kind, name, region, needed)
-    if "Unable to locate credentials" in output:
-        return "the instance has no role, so the %s %s can't be read; attach an instance profile" % (kind, name)
-    last = ([line for line in output.strip().splitlines() if line.strip()] or ["no answer in %s s" % seconds])[-1]
-    return "the %s %s in %s can't be read: %s" % (kind, name, region, last.strip())
 
 
 def collect(desired, aws):

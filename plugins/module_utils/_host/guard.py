@@ -6,6 +6,7 @@
 from __future__ import absolute_import, division, print_function
 
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -31,6 +32,14 @@ SESSION_USER = "ssm-user"
 AGENT = "amazon-ssm-agent"
 AGENT_SETTLED_SECONDS = 10.0
 ENDPOINT_SECONDS = 2.0
+INSTANCE_CONNECT = "EC2 Instance Connect"
+INSTANCE_CONNECT_PROGRAM = "/opt/aws/bin/eic_run_authorized_keys"
+"""What the package ec2-instance-connect has sshd ask for keys."""
+KEY_COMMAND_SECONDS = 10.0
+NO_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+NO_FINGERPRINT = "SHA256:" + "A" * 43
+KEY_SOURCES = ("key of ", "key command of ", INSTANCE_CONNECT + " of ", "certificate of ")
+"""How the access paths begin by which sshd lets a user in with a key."""
 SSH_OPTIONS = [
     "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "GlobalKnownHostsFile=/dev/null", "BatchMode=yes",
     "LogLevel=ERROR", "ConnectTimeout=10",
@@ -43,9 +52,12 @@ def access_paths(host, before=None):
 
     "SSH port N" answers; "SSH on A": sshd listens on the address; "SSH session of U": a new session opens, through the configuration and
     PAM stacks that are in place now, for a key made for this; "sudo of U": root by it, without a terminal or a password, of Session
-    Manager's user too; "key of U": sshd finds and takes an authorised key of the user in a file; "key command of U", "certificate of U": it
-    asks a command for keys, or takes a user certificate; "Session Manager": its agent runs; "endpoint E": the host reaches what was
-    declared in use, such as Systems Manager and the metadata. (One that did not answer ``before`` is not waited for again.)
+    Manager's user too; "key of U": sshd finds and takes an authorised key of the user in a file; "EC2 Instance Connect of U" or "key
+    command of U": the command that it asks for keys answers; "certificate of U": it takes a user certificate; "Session Manager": its agent
+    runs; "endpoint E": the host reaches what was declared in use, such as Systems Manager and the metadata. (One that did not answer
+    ``before`` is not waited for again.)
+
+    SSH through Session Manager is the agent, the port, the session and EC2 Instance Connect together: each is kept by itself.
 
     Raises HostError where no account can be read: whose access has to be kept is not known then.
     """
@@ -129,9 +141,44 @@ def key_sources(host, user):
     settings = effective(host, user)
     return {
         "key of " + user: bool(key_files_taken(host, user)),
-        "key command of " + user: settings.get("authorizedkeyscommand", "none") != "none",
+        "%s of %s" % (key_command(settings), user): key_command_answers(host, settings, user),
         "certificate of " + user: settings.get("trustedusercakeys", "none") != "none",
     }
+
+
+def key_command(settings):
+    # type: (Dict[str, str]) -> str
+    """What the command that sshd asks for keys is called in messages."""
+    program = settings.get("authorizedkeyscommand", "").split()[:1]
+    return INSTANCE_CONNECT if program == [INSTANCE_CONNECT_PROGRAM] else "key command"
+
+
+def key_command_answers(host, settings, user):
+    # type: (Host, Dict[str, str], str) -> bool
+    """Whether sshd would run its AuthorizedKeysCommand for the user, and it ends well as the account that it runs as.
+
+    Of EC2 Instance Connect that proves the package, its account and the way to the metadata. That a pushed key lets in can't be proven
+    from here: a host may not push one to itself.
+    """
+    words = settings.get("authorizedkeyscommand", "none").split()
+    runs_as = settings.get("authorizedkeyscommanduser", "none")
+    accounts = {account["name"]: account for account in passwd(host)}
+    if words[:1] in ([], ["none"]) or user not in accounts or runs_as not in accounts:
+        return False
+    # sshd wants program and folders to be root's alone, whatever StrictModes says.
+    if not trusted(host, words[0], "root", "/"):
+        return False
+    arguments = [_argument(word, accounts[user]) for word in words[1:]] or [user]
+    argv = ["runuser", "-u", runs_as, "--", words[0]] + arguments
+    return host.system.run(argv, timeout=KEY_COMMAND_SECONDS).code == 0
+
+
+def _argument(word, account):
+    # type: (str, Dict[str, str]) -> str
+    """An argument of the command, its tokens replaced (sshd_config(5), "TOKENS") as for a key that nobody has."""
+    values = {"%u": account["name"], "%U": account["uid"], "%h": account["home"], "%%": "%"}
+    values.update({"%f": NO_FINGERPRINT, "%t": "ssh-ed25519", "%k": NO_KEY})
+    return re.sub("%.", lambda found: values.get(found.group(0), ""), word)
 
 
 def key_files_taken(host, user):
@@ -199,9 +246,7 @@ def refusal(group, before):
     """
     if group not in ("sshd", "pam", "accounts") or before.get("Session Manager"):
         return None
-    keys = [
-        works for name, works in before.items() if name.startswith(("key of ", "key command of ", "certificate of "))
-    ]
+    keys = [works for name, works in before.items() if name.startswith(KEY_SOURCES)]
     if keys and not any(keys):
         return (
             "refused: no user has an SSH key and Session Manager's agent does not run, so a password may be the last access path. Add "

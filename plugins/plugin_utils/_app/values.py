@@ -13,7 +13,7 @@ from typing import Any
 
 from ...module_utils._app.environment import NAME, render, taken, unfit, value_of
 from ...module_utils._app.release_parameter import S3_URL, SHA256, VERSION
-from ..host_program import PACKAGE, with_imports
+from ..host_program import files
 from . import command
 
 PROGRAMS = {"configuration": "_app/configuration", "release": "_app/boot"}
@@ -66,8 +66,7 @@ CONNECTIONS: dict[str, dict[str, type]] = {
 
 def program(library: str, name: str = "configuration") -> list[dict[str, str]]:
     """The files of one of PROGRAMS below `library`, as the module app_release takes them: it and everything that it imports."""
-    files = with_imports(PROGRAMS[name])
-    return [{"path": f"{library}/{PACKAGE}/{module}.py", "content": text} for module, text in files.items()]
+    return files(library, PROGRAMS[name])
 
 
 def violations(values: Mapping[str, Any]) -> list[str]:

@@ -13,8 +13,9 @@ from http import HTTPStatus
 
 import pytest
 
+from lab.metadata import tree
 from lab.metadata.server import TTL_HEADER, MetadataServer, Service
-from lab.metadata.tree import InstanceMetadata, RoleCredentials
+from lab.metadata.tree import InstanceMetadata, ManagedKeys, RoleCredentials
 from tests.support.metadata import Instance, issue
 
 TTL = "x-aws-ec2-metadata-token-ttl-seconds"
@@ -218,3 +219,25 @@ def time_to_live(wire: socket.socket, port: int, status: bytes) -> int:
             b"HTTP/1.1 " + status
         ):
             return packet[8]
+
+
+KEYS = ManagedKeys(
+    {"ec2-user": "#Timestamp=1\nssh-ed25519 AAAA\nc2lnbmF0dXJl\n\n"}, "certificate\n", {"AB12": "YW5zd2Vy"}
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("managed-ssh-keys/", "active-keys/\nsigner-cert\nsigner-ocsp/"),
+        ("managed-ssh-keys/active-keys/", "ec2-user"),
+        ("managed-ssh-keys/active-keys/ec2-user/", KEYS.active["ec2-user"]),
+        ("managed-ssh-keys/active-keys/alice/", None),
+        ("managed-ssh-keys/signer-cert/", "certificate\n"),
+        ("managed-ssh-keys/signer-ocsp/", "AB12"),
+        ("managed-ssh-keys/signer-ocsp/AB12", "YW5zd2Vy"),
+    ],
+)
+def test_keys_that_were_pushed_are_where_the_hosts_package_reads_them(path: str, text: str | None) -> None:
+    found = tree.read(Instance(), f"/latest/meta-data/{path}", issue, KEYS)
+    assert found == (None if text is None else text.encode())

@@ -73,17 +73,85 @@ def test_where_nothing_answers_nothing_is_changed(group: str) -> None:
     assert guard.refusal(group, WORKING) is None
 
 
-def test_a_command_that_is_asked_for_keys_does_not_hide_that_the_file_is_read_no_more(person: Machine) -> None:
-    command = "authorizedkeyscommand /opt/aws/bin/eic_run_authorized_keys %u %f\n"
-    person.answers["sshd -T"] = (0, f"port 22\nauthorizedkeysfile .ssh/authorized_keys\n{command}")
-    before = guard.access_paths(person.host())
-    assert before["key of ec2-user"] and before["key command of ec2-user"] and not before["certificate of ec2-user"]
-    guard.forget_sshd(person.host())
-    person.answers["sshd -T -C user=ec2-user"] = (0, f"port 22\nauthorizedkeysfile none\n{command}")
-    assert guard.lost(before, guard.access_paths(person.host())) == ["key of ec2-user"]
+COMMAND = "/opt/aws/bin/eic_run_authorized_keys"
+ASKED = f"authorizedkeyscommand {COMMAND} %u %f\nauthorizedkeyscommanduser ec2-instance-connect\n"
+CONNECT = "EC2 Instance Connect of ec2-user"
+RUN = f"runuser -u ec2-instance-connect -- {COMMAND} ec2-user SHA256:"
 
 
-@pytest.mark.parametrize("source", ["key of", "key command of", "certificate of"])
+@pytest.fixture
+def connected(person: Machine) -> Machine:
+    """A machine whose sshd asks EC2 Instance Connect as well."""
+    person.put("/etc/passwd", PERSON + "ec2-instance-connect:x:994:994::/home/x:/sbin/nologin\n")
+    person.put(COMMAND, "#!/bin/sh\n", 0o755)
+    for folder in ("", "opt", "opt/aws", "opt/aws/bin"):
+        (person.root / folder).chmod(0o755)
+    person.answers["sshd -T"] = (0, f"port 22\nauthorizedkeysfile .ssh/authorized_keys\n{ASKED}")
+    return person
+
+
+def sources(machine: Machine) -> dict[str, bool]:
+    guard.forget_sshd(machine.host())
+    return guard.key_sources(machine.host(), "ec2-user")
+
+
+def test_instance_connect_is_an_access_path_if_its_command_ends_well_as_its_account(connected: Machine) -> None:
+    assert sources(connected)[CONNECT]
+    assert any(command.startswith(RUN) for command in connected.asked)
+    connected.answers[RUN] = (255, "")
+    assert not sources(connected)[CONNECT]
+
+
+@pytest.mark.parametrize("path", ["opt", "opt/aws/bin", COMMAND[1:]])
+@pytest.mark.parametrize("change", ["mode", "owner"])
+def test_a_command_that_others_could_replace_is_none_for_sshd(connected: Machine, path: str, change: str) -> None:
+    if change == "mode":
+        (connected.root / path).chmod(0o775)
+    else:
+        os.chown(connected.root / path, 4242, 4242)
+    assert not sources(connected)[CONNECT]
+    assert not any(command.startswith(RUN) for command in connected.asked)
+
+
+@pytest.mark.parametrize("gone", ["program", "account", "user of the command", "command"])
+def test_instance_connect_is_lost_when_a_part_of_it_is_gone(connected: Machine, gone: str) -> None:
+    before = guard.access_paths(connected.host())
+    if gone == "program":
+        (connected.root / COMMAND[1:]).unlink()
+    elif gone == "account":
+        connected.put("/etc/passwd", PERSON)
+    else:
+        line = ASKED.splitlines()[0 if gone == "command" else 1]
+        shown = connected.answers["sshd -T"][1].replace(line, f"{line.split()[0]} none")
+        connected.answers["sshd -T"] = (0, shown)
+    guard.forget_sshd(connected.host())
+    assert guard.lost(before, guard.access_paths(connected.host())) == [CONNECT]
+
+
+def test_another_command_is_asked_with_its_tokens_replaced(connected: Machine) -> None:
+    connected.put("/usr/bin/keys", "#!/bin/sh\n", 0o755)
+    connected.answers["sshd -T"] = (0, ASKED.replace(f"{COMMAND} %u %f", "/usr/bin/keys %%x %U:%h %t %s"))
+    for folder in ("usr", "usr/bin"):
+        (connected.root / folder).chmod(0o755)
+    assert sources(connected)["key command of ec2-user"]
+    assert connected.asked[-1] == "runuser -u ec2-instance-connect -- /usr/bin/keys %x 1000:/home/ec2-user ssh-ed25519 "
+
+
+def test_a_command_without_arguments_gets_the_user(connected: Machine) -> None:
+    connected.answers["sshd -T"] = (0, ASKED.replace(" %u %f", ""))
+    assert sources(connected)[CONNECT]
+    assert connected.asked[-1] == f"runuser -u ec2-instance-connect -- {COMMAND} ec2-user"
+
+
+def test_a_command_that_is_asked_for_keys_does_not_hide_that_the_file_is_read_no_more(connected: Machine) -> None:
+    before = guard.access_paths(connected.host())
+    assert before["key of ec2-user"] and before[CONNECT] and not before["certificate of ec2-user"]
+    guard.forget_sshd(connected.host())
+    connected.answers["sshd -T -C user=ec2-user"] = (0, f"port 22\nauthorizedkeysfile none\n{ASKED}")
+    assert guard.lost(before, guard.access_paths(connected.host())) == ["key of ec2-user"]
+
+
+@pytest.mark.parametrize("source", ["key of", "key command of", "EC2 Instance Connect of", "certificate of"])
 def test_any_source_of_keys_is_an_access_path_that_can_be_proven(source: str) -> None:
     none = {"key of a": False, "key command of a": False, "certificate of a": False, "SSH port 22": True}
     assert "no user has an SSH key" in str(guard.refusal("pam", none))

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+METADATA = (
+    "curl -s -H \"X-aws-ec2-metadata-token: $(curl -s -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)\""
+    " http://169.254.169.254/latest/meta-data/%s"
+)
 READ_FACT = (
     'import configparser, json; c = configparser.ConfigParser(); c.read("/etc/ansible/facts.d/fleet.fact"); '
     "print(json.dumps({s: dict(c[s]) for s in c.sections()}))"
@@ -95,3 +100,27 @@ def test_every_kernel_setting_says_why_and_is_live_or_can_t_be_set_here(host: An
 
 def test_there_is_no_swap_file(host: Any) -> None:
     assert not host.file("/swapfile").exists
+
+
+def test_the_ssh_host_keys_are_in_parameter_store(host: Any) -> None:
+    name = "/fleet/host-keys/" + host.check_output(METADATA % "instance-id")
+    read = f"aws ssm get-parameter --region us-east-1 --name {name} --query Parameter.Value --output text"
+    for _ in range(60):
+        found = host.run(read)
+        if found.rc == 0:
+            break
+        time.sleep(1)
+    files = host.check_output("sshd -T | sed -n 's/^hostkey //p'").split()
+    keys = [host.run(f"cut -d ' ' -f 1,2 {path}.pub").stdout.strip() for path in files]
+    assert found.stdout.strip().split("\n") == sorted(filter(None, keys)), host.run(
+        "journalctl -u fleet-host-keys"
+    ).stdout
+
+
+def test_the_host_keys_are_published_at_boot_and_nothing_waits_for_it(host: Any) -> None:
+    assert host.service("fleet-host-keys").is_enabled
+    assert host.check_output("systemctl show -p Type --value fleet-host-keys") == "simple"
+    assert host.check_output("systemctl show -p Before --value fleet-host-keys") in (
+        "multi-user.target shutdown.target",
+        "shutdown.target multi-user.target",
+    )
