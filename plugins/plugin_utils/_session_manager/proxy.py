@@ -82,8 +82,9 @@ def host_keys(ssm: Any, target: Target, folder: str) -> list[str]:
     except Exception as error:
         if code(error) != "ParameterNotFound":
             raise
+        # A host that is starting may publish them in a moment.
         raise ProxyError(
-            f"{target} has published no host keys (parameter {name}), so it can't be verified. {remedy}"
+            f"{target} has published no host keys (parameter {name}), so it can't be verified. {remedy}", passes=True
         ) from error
     keys = [match[0] for line in value.splitlines() if (match := HOST_KEY.match(line.strip()))]
     if not keys:
@@ -169,7 +170,7 @@ def explained(error: Exception, doing: str, target: Target) -> ProxyError:
     found, said = code(error), " ".join(str(error).split())
     if "AccessDenied" in found or "Unauthorized" in found:
         return ProxyError(
-            f"{doing} for {target}: {said} The credentials in use must allow it (docs/operations.md, Access paths)."
+            f"{doing} for {target}: {said} The credentials in use must allow it (docs/operations.md, How Ansible connects)."
         )
     if found == "EC2InstanceStateInvalidException":
         return ProxyError(f"{doing} for {target}: {said} The instance must be running.")
