@@ -27,4 +27,5 @@ def _options() -> dict[str, Any]:
 class ModuleDocFragment:
     """`ecommerce.fleet.ssh_options`."""
 
-    DOCUMENTATION = json.dumps({"options": _options()})
+    # With its type: ansible-test takes a value without one for a plain string, which it reads itself.
+    DOCUMENTATION: str = json.dumps({"options": _options()})
