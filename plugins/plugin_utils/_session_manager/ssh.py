@@ -96,6 +96,8 @@ class Connection:
             *_o(
                 f"ProxyCommand={self.proxy_command()}", "ControlMaster=yes", f"ControlPersist={self.persist}",
                 f"ConnectTimeout={self.seconds}", f"ServerAliveInterval={KEEP_ALIVE_SECONDS}", "ServerAliveCountMax=3",
+                # The plugin sends less than 1 MB/s, and a module is base64.
+                "Compression=yes",
                 "IgnoreUnknown=LogVerbose", "LogVerbose=kex.c:kex_exchange_identification():*",
             ),
             "-E", str(self.log), "-f", "-N",
