@@ -1,14 +1,19 @@
-"""What the scenarios' tests share: requests to a machine from outside, over the lab's own network."""
+"""What the scenarios' tests share: requests to a machine and logins from outside, over the lab's own network."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
+
+import boto3
 
 
 @dataclass(frozen=True)
@@ -98,3 +103,32 @@ class Load:
 
     def _connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self.address, 80, timeout=15)
+
+
+def instance_id(host: Any) -> str:
+    """The EC2 instance that a testinfra host is."""
+    ec2 = boto3.client("ec2", region_name=os.environ["AWS_REGION"])
+    desired = {"private-ip-address": [address(host)], "instance-state-name": ["running"]}
+    found = ec2.describe_instances(Filters=[{"Name": name, "Values": values} for name, values in desired.items()])
+    return str(found["Reservations"][0]["Instances"][0]["InstanceId"])
+
+
+def login_by_pushed_key(
+    host: Any, folder: Path, user: str = "ec2-user", command: str = "true"
+) -> subprocess.CompletedProcess[str]:
+    """A connection of its own by a new key, in `folder`, that EC2 Instance Connect has pushed: as SSH through Session Manager."""
+    key = folder / "pushed"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True, timeout=30)
+    client = boto3.client("ec2-instance-connect", region_name=os.environ["AWS_REGION"])
+    public = Path(f"{key}.pub").read_text().strip()
+    client.send_ssh_public_key(InstanceId=instance_id(host), InstanceOSUser=user, SSHPublicKey=public)
+    options = [
+        "ControlPath=none",
+        "BatchMode=yes",
+        "IdentitiesOnly=yes",
+        "StrictHostKeyChecking=no",
+        f"UserKnownHostsFile={os.devnull}",
+    ]
+    words = [word for option in options for word in ("-o", option)]
+    argv = ["ssh", "-F", os.devnull, *words, "-i", str(key), f"{user}@{address(host)}", command]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)

@@ -123,6 +123,7 @@ from ansible_collections.ecommerce.fleet.plugins.module_utils._host.encoding imp
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.guard import DEFAULT_USER
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.host import Host
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.logins import came_by_ssh
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.processes import UMASK
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.system import System
 
@@ -214,7 +215,7 @@ def main():
         host = Host(System())
         locked = DEFAULT_USER if params["default_user"] == "lock" else None
         policy = rules.Policy(params["totp"] == "required", params["totp_exempt_users"], locked)
-        access = Access(host, admins, policy, connection_user())
+        access = Access(host, admins, policy, connection_user(), came_by_ssh())
         found, failures = exposed(params, [account["home"] for account in passwd(host)])
         failures += access.refusals()
         if failures:

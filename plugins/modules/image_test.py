@@ -70,6 +70,14 @@ options:
     description: Tags of the host and its volume.
     type: dict
     default: {}
+  login_user:
+    description:
+      - The user that a key is pushed for by EC2 Instance Connect, and that logs in by it over loopback, where Session Manager connects as
+        well. Empty leaves it out.
+      - Whoever runs this needs C(ec2-instance-connect:SendSSHPublicKey) for it.
+    type: str
+    default: ec2-user
+    version_added: 0.2.0
   wait_seconds:
     description: Deadline for each of boot, agent, health and end.
     type: int
@@ -211,6 +219,7 @@ def main() -> None:
             "image_version": {"type": "str", "default": ""},
             "application_directory": {"type": "str", "default": "/opt/app"},
             "version_path": {"type": "str", "default": "/version"},
+            "login_user": {"type": "str", "default": "ec2-user"},
             "kms_key": {"type": "str", "required": True, "no_log": False},
             "vpc_name": {"type": "str", "required": True},
             "subnet_filters": {"type": "dict", "required": True},

@@ -17,7 +17,7 @@ from ansible_collections.ecommerce.fleet.plugins.module_utils._app import boot
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.boot import FAILURES, Boot
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.decision import Decision
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.release_store import Store
-from ansible_collections.ecommerce.fleet.plugins.module_utils._app.sources import Aws
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.aws_cli import Aws
 
 PARAMETER = "/fleet/shop/prod/release"
 AWS = """#!/bin/sh

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from ansible_collections.ecommerce.fleet.plugins.plugin_utils._hardening.register import load
 from fleet import EPHEMERAL, HOSTS, address, fresh_login, machine
+from fleet_testing import login_by_pushed_key
 
 REGISTER = Path(__file__).parents[3] / "controls"
 
@@ -23,6 +24,17 @@ names = pytest.mark.parametrize("name", HOSTS)
 @names
 def test_the_key_still_opens_a_session_and_sudo_still_makes_root(name):
     assert fresh_login(name, "sudo -n id -u").stdout.strip() == "0"
+
+
+def test_a_key_that_instance_connect_pushed_opens_a_session(host, tmp_path):
+    opened = login_by_pushed_key(host, tmp_path, command="sudo -n id -u")
+    assert opened.stdout.strip() == "0", opened.stderr
+
+
+def test_sshd_still_asks_instance_connect_as_its_own_account(host):
+    shown = host.check_output("sshd -T -C user=ec2-user,host=localhost,addr=127.0.0.1")
+    assert "authorizedkeyscommand /opt/aws/bin/eic_run_authorized_keys %u %f" in shown
+    assert "authorizedkeyscommanduser ec2-instance-connect" in shown
 
 
 @names

@@ -10,6 +10,7 @@ import yaml
 from ansible_collections.ecommerce.fleet.plugins.module_utils._hardening.registry import TYPES
 from fleet import HOSTS, fresh_login, harden, machine
 
+CONNECT = "EC2 Instance Connect of ec2-user"
 SESSION, KEY, SUDO = "SSH session of ec2-user", "key of ec2-user", "sudo of ec2-user"
 REFUSED = "refused: "
 HOME = "/home/ec2-user"
@@ -23,6 +24,8 @@ LOCKOUTS = {
     "lockout-by-loopback": ("sshd", {"option": "ListenAddress", "value": "127.0.0.1"}, "SSH on 0.0.0.0:22"),
     "lockout-by-list-of-users": ("sshd", {"option": "AllowUsers", "value": "nobody", "silent": True}, SESSION),
     "lockout-by-other-key-file": ("sshd", {"option": "AuthorizedKeysFile", "value": "/etc/ssh/keys/%u"}, KEY),
+    "lockout-by-no-key-command": ("sshd", {"option": "AuthorizedKeysCommand", "value": "none"}, CONNECT),
+    "lockout-by-other-key-command": ("sshd", {"option": "AuthorizedKeysCommand", "value": "/usr/bin/true"}, CONNECT),
     # sudo
     "lockout-by-sudo-rule": ("sudo_rule", {"tag": "NOPASSWD"}, SUDO),
     "lockout-by-sudo-terminal": ("sudo_default", {"option": "requiretty", "value": True}, SUDO),

@@ -55,15 +55,15 @@ class Change(object):
 
 
 class Access(object):
-    """``admins``: the list as desired. ``connection_user``: who Ansible came in as."""
+    """``admins``: the list as desired. ``connection_user``: who Ansible came in as; ``by_ssh``: it was through sshd."""
 
-    def __init__(self, host, admins, policy, connection_user):
-        # type: (Host, List[Admin], Policy, str) -> None
+    def __init__(self, host, admins, policy, connection_user, by_ssh=False):
+        # type: (Host, List[Admin], Policy, str, bool) -> None
         self.host, self.system, self.policy = host, host.system, policy
         self.reload_needed = False
         today = self._keys_today(connection_user)
-        # Who has no key here came in by Session Manager, whatever becomes of SSH.
-        self.connection = {connection_user: today} if today else {}
+        # Without a key here it was one that EC2 Instance Connect had pushed; or a shell of Session Manager, whatever becomes of SSH.
+        self.connection = {connection_user: today} if connection_user and (today or by_ssh) else {}
         host.in_use = {"users": sorted(set(self.connection) | set(policy.exempt))}
         self.admins = admins + self._left_the_list(admins)
 

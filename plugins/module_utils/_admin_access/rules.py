@@ -183,7 +183,7 @@ def _parts(blob):
 
 def lockouts(admins, policy, connection):
     # type: (List[Admin], Policy, Dict[str, List[str]]) -> List[str]
-    """What the input would cut off. ``connection``: who Ansible connects as, if by SSH -> the keys that let them in today."""
+    """What the input would cut off. ``connection``: who Ansible connects as, if by SSH -> the keys in files that let them in today."""
     listed = {admin.name: admin for admin in admins}
     problems = []
     for name, keys in sorted(connection.items()):
@@ -200,7 +200,7 @@ def lockouts(admins, policy, connection):
             )
         if admin is not None and not (admin.enabled and admin.sudo):
             problems.append("Ansible connects as %s, who needs state present, a date to come and sudo: true" % name)
-        elif admin is not None and not set(keys) & set(admin.keys):
+        elif admin is not None and keys and not set(keys) & set(admin.keys):
             problems.append(
                 "none of the keys that let %s in today is among the ssh_keys given, and Ansible connects as %s"
                 % (name, name)

@@ -29,8 +29,9 @@ from ansible_collections.ecommerce.fleet.plugins.module_utils._app.python_enviro
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.release_parameter import parse
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.release_store import Store
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.runtimes import Runtimes
-from ansible_collections.ecommerce.fleet.plugins.module_utils._app.sources import FETCH_SECONDS, Aws, ValuesError
+from ansible_collections.ecommerce.fleet.plugins.module_utils._app.sources import ValuesError
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host import processes
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.aws_cli import FETCH_SECONDS, Aws
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.errors import HostError
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.files import Files
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.lock import BusyError, held

@@ -19,7 +19,7 @@ import os
 import sys
 
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.release_store import Store
-from ansible_collections.ecommerce.fleet.plugins.module_utils._app.sources import Aws, ValuesError, collect
+from ansible_collections.ecommerce.fleet.plugins.module_utils._app.sources import ValuesError, collect
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.units import Instances, Units
 from ansible_collections.ecommerce.fleet.plugins.module_utils._app.value_store import (
     APPLIED,
@@ -29,6 +29,7 @@ from ansible_collections.ecommerce.fleet.plugins.module_utils._app.value_store i
     ValueStore,
 )
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host import processes
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.aws_cli import Aws
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.lock import BusyError, held
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.undo import outcome, undo
 

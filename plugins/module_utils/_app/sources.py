@@ -12,7 +12,7 @@ import base64
 import json
 import re
 
-from .._host.aws_cli import FETCH_SECONDS, Aws, AwsError  # noqa: F401 - for those who ask for values
+from .._host.aws_cli import AwsError
 from .environment import NAME, taken, unfit, value_of
 
 __metaclass__ = type

@@ -23,6 +23,22 @@ if MYPY:
     from .host import Host  # noqa: F401
 
 
+def came_by_ssh(proc="/proc"):
+    """Whether this process was started in a session of sshd, by the names of those that it comes from."""
+    pid = os.getppid()
+    while pid > 1:
+        try:
+            with open("%s/%d/stat" % (proc, pid)) as stream:
+                name, _bracket, rest = stream.read().partition("(")[2].rpartition(")")
+            parent = int(rest.split()[1])
+        except (EnvironmentError, ValueError, IndexError):
+            return False
+        if name.startswith("sshd"):  # sshd-session since OpenSSH 9.8
+            return True
+        pid = parent
+    return False
+
+
 def account_database():
     # type: () -> List[Dict[str, str]]
     """{name, uid, home} of every account that the system knows, whatever its home and shell are."""

@@ -90,6 +90,15 @@ def check_report(
     ]
 
 
+def check_login(report: Mapping[str, Sequence[str]]) -> Check:
+    """Whether sshd let a key in that EC2 Instance Connect had pushed. ``report``: of ``ssm/scripts/image_login.sh``."""
+    command = next(iter(report.get("login_command", ())), "")
+    reason = next(iter(report.get("login_error", ())), "") or "no answer"
+    seen = f"{reason} (sshd's AuthorizedKeysCommand: {command or 'none'})"
+    ok = report.get("login") == ["ok"]
+    return Check("SSH by EC2 Instance Connect", ok, "a pushed key logs in" if ok else seen)
+
+
 def _check_aide(report: Mapping[str, Sequence[str]], *, fetched: bool) -> list[Check]:
     """AIDE's database is the one that the manifest names, and the host differs from it nowhere, or only by the release that it has
     ``fetched``. An image may be without one."""

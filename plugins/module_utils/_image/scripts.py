@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 
-NAMES = ("image_probe", "image_audit", "power_off_later")
+NAMES = ("image_probe", "image_login_key", "image_login", "image_audit", "power_off_later")
 
 
 def with_values(script: str, **values: object) -> str:

@@ -16,7 +16,17 @@ from .._aws.run_command import run_script, wait_online
 from . import test_host
 from .api import key_arn, read_image
 from .audit import audit
-from .checks import Check, as_dicts, check_controls, check_image, check_report, check_volume, failed, parse_report
+from .checks import (
+    Check,
+    as_dicts,
+    check_controls,
+    check_image,
+    check_login,
+    check_report,
+    check_volume,
+    failed,
+    parse_report,
+)
 from .plan import Image, ImageError
 from .scripts import with_values
 
@@ -39,6 +49,7 @@ class ImageTest:
 
     def __init__(self, client: Callable[[str], Any], region: str, options: Mapping[str, Any]) -> None:
         self.ec2, self.ssm, self.kms = (client(service) for service in ("ec2", "ssm", "kms"))
+        self.instance_connect = client("ec2-instance-connect")
         self.region, self.options = region, options
         self.deadline: int = options["wait_seconds"]
         self.booted = False
@@ -108,9 +119,21 @@ class ImageTest:
             self.report = parse_report(answer)
         versions = self.options["expected_version"], self.options["image_version"]
         self.checks += check_report(self.report, image.name, *versions)
+        if self.options["login_user"]:
+            with self._timed("login"):
+                self._check_login(instance_id, self.options["login_user"])
         if self.options["audit_program"]:
             with self._timed("controls"):
                 self._check_controls(instance_id)
+
+    def _check_login(self, instance_id: str, user: str) -> None:
+        """A host may not push a key to itself, and its sshd can't be reached from here: it makes the key, we push it, it logs in."""
+        made = self._script("image_login_key")
+        public_key = run_script(self.ssm, instance_id, "the making of a key", made, self.deadline).strip()
+        self.instance_connect.send_ssh_public_key(InstanceId=instance_id, InstanceOSUser=user, SSHPublicKey=public_key)
+        script = self._script("image_login", LOGIN_USER=user)
+        answer = run_script(self.ssm, instance_id, "a login by EC2 Instance Connect", script, self.deadline)
+        self.checks.append(check_login(parse_report(answer)))
 
     def _check_controls(self, instance_id: str) -> None:
         def run(script: str) -> str:

@@ -31,9 +31,11 @@ class Rooted:
             (root / path[1:]).write_text(text)
         self.agent, self.root = agent, root
 
-    def access(self, *admins: Admin, policy: Policy | None = None, connection: str = "ec2-user") -> Access:
+    def access(
+        self, *admins: Admin, policy: Policy | None = None, connection: str = "ec2-user", by_ssh: bool = False
+    ) -> Access:
         system = System(str(self.root), runner=self._run)
-        return Access(Host(system, None, "al2023", False), list(admins), policy or Policy(), connection)
+        return Access(Host(system, None, "al2023", False), list(admins), policy or Policy(), connection, by_ssh)
 
     def _run(self, argv: list[str], timeout: float = 30.0, stdin: str | None = None) -> Completed:
         state = "active" if self.agent else "inactive"
@@ -49,6 +51,17 @@ def test_somebody_always_gets_in(tmp_path: Path) -> None:
     assert Rooted(tmp_path / "agent", {}, agent=True).access().refusals() == []
     assert Rooted(tmp_path / "admin", {}).access(admin).refusals() == []
     assert "no access path would be left" in Rooted(tmp_path / "none", {}).access(closed("zoe")).refusals()[0]
+
+
+@pytest.mark.parametrize("by_ssh", [True, False], ids=["SSH with a pushed key", "Session Manager's shell"])
+def test_who_came_by_ssh_without_a_key_in_a_file_must_get_in_again(tmp_path: Path, by_ssh: bool) -> None:
+    """EC2 Instance Connect leaves no key on the host."""
+    admin = Admin("zoe", ["ssh-ed25519 AAAA"], sudo=True, secret="aa")
+    host = Rooted(tmp_path, {"/etc/passwd": ROOT + EC2_USER}, agent=True)
+    locked = host.access(admin, policy=Policy(locked="ec2-user"), by_ssh=by_ssh).refusals()
+    codes = host.access(admin, policy=Policy(totp=True), by_ssh=by_ssh).refusals()
+    assert [("connects as ec2-user" in "".join(found)) for found in (locked, codes)] == [by_ssh, by_ssh]
+    assert host.access(admin, policy=Policy(totp=True, exempt=["ec2-user"]), by_ssh=by_ssh).refusals() == []
 
 
 def test_an_account_of_the_system_is_nobodys(tmp_path: Path) -> None:

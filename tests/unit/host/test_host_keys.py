@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -150,32 +151,32 @@ def test_whatever_is_in_the_files_a_published_line_is_two_words(tmp_path_factory
     assert all(len(line.split()) == 2 and line == " ".join(line.split()) for line in lines)
 
 
-class Time:
+class Clock:
     """A clock that sleeping moves."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
         monkeypatch.setattr(host_keys, "clock", lambda: self.now)
-        monkeypatch.setattr(host_keys.time, "sleep", self.sleep)
+        monkeypatch.setattr(time, "sleep", self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
 
 def test_it_tries_again_until_it_works_and_says_each_reason_once(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-    time, said, store = Time(monkeypatch), list[str](), Store()
+    clock, said, store = Clock(monkeypatch), list[str](), Store()
     store.failures = [AwsError("no role"), AwsError("no role"), AwsError("throttled")]
     host_keys.until_published(lambda: publish(store, sshd), said.append)
     assert said == ["not yet: no role", "not yet: throttled", f"{NAME} is written"]
-    assert 3 <= time.now <= 14
+    assert 3 <= clock.now <= 14
 
 
 def test_it_gives_up_in_time_with_the_last_reason(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-    time, store = Time(monkeypatch), Store()
+    clock, store = Clock(monkeypatch), Store()
     store.failures = [AwsError("no role")] * 1000
     with pytest.raises(AwsError, match="no role"):
         host_keys.until_published(lambda: publish(store, sshd), lambda sentence: None)
-    assert host_keys.SECONDS - host_keys.LONGEST_PAUSE <= time.now <= host_keys.SECONDS
+    assert host_keys.SECONDS - host_keys.LONGEST_PAUSE <= clock.now <= host_keys.SECONDS
 
 
 @pytest.mark.parametrize("python", [sys.executable, "2.7", "3.7"])

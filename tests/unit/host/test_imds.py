@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from ansible_collections.ecommerce.fleet.plugins.module_utils._app import sources
-from ansible_collections.ecommerce.fleet.plugins.module_utils._app.sources import ValuesError, region_of_host
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host import aws_cli
+from ansible_collections.ecommerce.fleet.plugins.module_utils._host.aws_cli import AwsError, region_of_host
 from ansible_collections.ecommerce.fleet.plugins.module_utils._host.imds import Imds, ImdsError
 
 KNOWN = {"/latest/meta-data/placement/region": "eu-west-1"}
@@ -66,11 +66,11 @@ def test_metadata_that_nobody_serves_is_an_error_that_says_so() -> None:
 def test_the_region_is_the_environments_or_else_the_hosts(imds: Imds, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sources, "Imds", lambda: imds)
+    monkeypatch.setattr(aws_cli, "Imds", lambda: imds)
     assert region_of_host() == "eu-west-1"
-    monkeypatch.setattr(sources, "Imds", lambda: Imds("127.0.0.1", 1))
+    monkeypatch.setattr(aws_cli, "Imds", lambda: Imds("127.0.0.1", 1))
     with pytest.raises(
-        ValuesError, match="the region is not known from the instance metadata service: it does not answer"
+        AwsError, match="the region is not known from the instance metadata service: it does not answer"
     ):
         region_of_host()
     monkeypatch.setenv("AWS_REGION", "us-west-2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,3 +92,25 @@ def test_a_user_with_keys_in_another_place_is_let_in_and_a_second_file_counts(ma
     machine.answers["runuser"] = (1, "")
     machine.answers["runuser -u ec2-user -- test -r /etc/ssh/keys/ec2-user"] = (0, "")
     assert guard.key_files_taken(machine.host(), "ec2-user")
+
+
+@pytest.mark.parametrize(
+    ("names", "by_ssh"),
+    [
+        (["sh", "sudo", "sshd"], True),
+        (["sshd-session", "sshd"], True),
+        (["a) b (c", "sshd"], True),
+        (["sh", "amazon-ssm-agent"], False),
+        (["sh", "session (sshd) of"], False),
+        ([], False),
+    ],
+)
+def test_a_session_of_sshd_is_known_by_the_processes_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], by_ssh: bool
+) -> None:
+    for number, name in enumerate(names):
+        parent = 100 + number + 1 if number + 1 < len(names) else 1
+        (tmp_path / str(100 + number)).mkdir()
+        (tmp_path / str(100 + number) / "stat").write_text(f"{100 + number} ({name}) S {parent} 1 1 0\n")
+    monkeypatch.setattr(os, "getppid", lambda: 100)
+    assert logins.came_by_ssh(str(tmp_path)) == by_ssh

@@ -17,6 +17,8 @@ AIDE_PATHS = PROBE[PROBE.index("aide_paths() {") : PROBE.index("\n}\n") + 3] + "
 
 SET_BY_THE_CALLER = {
     "image_probe": {"HEALTH_SECONDS", "VERSION_PATH", "APPLICATION_DIRECTORY"},
+    "image_login_key": set(),
+    "image_login": {"LOGIN_USER"},
     "image_audit": {"FOLDER", "DIGEST"},
     "power_off_later": {"LIFETIME_SECONDS"},
 }

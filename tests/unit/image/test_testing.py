@@ -28,6 +28,7 @@ OPTIONS = {
     "image_version": "1.2.0",
     "application_directory": "/opt/app",
     "version_path": "/about",
+    "login_user": "",
     "audit_program": "",
     "scripts": dict.fromkeys(NAMES, "#!/bin/sh\n"),
 }
@@ -119,6 +120,62 @@ def test_what_reads_the_volume_has_the_time_that_a_volume_from_a_snapshot_needs(
     aws = Aws()
     testing.ImageTest(lambda _service: aws, "us-east-1", OPTIONS).run(check_mode=False)
     assert seconds == [20]
+
+
+class Pushing(Aws):
+    """It takes a key for the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pushed: dict[str, str] = {}
+
+    def send_ssh_public_key(self, **asked: str) -> dict[str, Any]:
+        self.pushed = asked
+        return {"Success": True}
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        ("login=ok\n", ""),
+        ("", "SSH by EC2 Instance Connect: no answer (sshd's AuthorizedKeysCommand: none)"),
+        (
+            "login_error=Permission denied (publickey).\nlogin_command=none\n",
+            "SSH by EC2 Instance Connect: Permission denied (publickey). (sshd's AuthorizedKeysCommand: none)",
+        ),
+    ],
+)
+def test_the_key_that_the_host_made_is_pushed_and_must_log_in(
+    monkeypatch: pytest.MonkeyPatch, scripts: list[str], answer: str, failure: str
+) -> None:
+    aws, order = Pushing(), list[str]()
+
+    def run_script(_ssm: Any, _instance_id: str, what: str, script: str, _seconds: int) -> str:
+        order.append(what)
+        assert what != "a login by EC2 Instance Connect" or (aws.pushed and "LOGIN_USER=ec2-user" in script)
+        return {"the making of a key": "ssh-ed25519 AAAA\n", "a login by EC2 Instance Connect": answer}.get(what, "")
+
+    monkeypatch.setattr(testing, "run_script", run_script)
+    test = testing.ImageTest(lambda _service: aws, "us-east-1", {**OPTIONS, "login_user": "ec2-user"})
+    test.run(check_mode=False)
+    assert aws.pushed == {"InstanceId": "i-1", "InstanceOSUser": "ec2-user", "SSHPublicKey": "ssh-ed25519 AAAA"}
+    assert order == ["the probe", "the making of a key", "a login by EC2 Instance Connect"]
+    assert ([failure] if failure else []) == [failed([c]) for c in test.checks if "Connect" in c.name and not c.ok]
+    assert aws.states == {"i-1": "terminated"}
+
+
+def test_a_host_for_which_no_key_can_be_pushed_is_terminated(
+    monkeypatch: pytest.MonkeyPatch, scripts: list[str]
+) -> None:
+    aws = Pushing()
+
+    def denied(**_: str) -> dict[str, Any]:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "SendSSHPublicKey")
+
+    monkeypatch.setattr(aws, "send_ssh_public_key", denied)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        testing.ImageTest(lambda _service: aws, "us-east-1", {**OPTIONS, "login_user": "ec2-user"}).run(False)
+    assert aws.states == {"i-1": "terminated"}
 
 
 @pytest.mark.parametrize(("lifetime", "refused"), [(59, True), (60, False), (3600, False)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from fleet_testing import login_by_pushed_key
 from people import SCENARIO, SECRETS, ansible, code, login, look
 
 HEXADECIMAL = "3132333435363738393031323334353637383930"
@@ -44,6 +45,13 @@ def test_the_exempt_user_gets_in_by_the_key_and_never_by_a_code(host):
     assert login(host, "ec2-user", key=os.environ["LAB_SSH_KEY"]).returncode == 0
     refused = login(host, "ec2-user", answer=code("alice"))
     assert "Permission denied (publickey)" in refused.stderr
+
+
+def test_a_key_that_instance_connect_pushed_lets_the_exempt_user_in_and_others_only_with_a_code(host, tmp_path):
+    assert login_by_pushed_key(host, tmp_path).returncode == 0
+    (tmp_path / "alice").mkdir()
+    refused = login_by_pushed_key(host, tmp_path / "alice", "alice")
+    assert "Permission denied (keyboard-interactive)" in refused.stderr
 
 
 def test_who_left_is_refused_and_their_session_has_ended(host):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import time
 from itertools import pairwise
 from typing import Any
 
+import boto3
 import pytest
+from fleet_testing import eventually
 
 METADATA = (
     "curl -s -H \"X-aws-ec2-metadata-token: $(curl -s -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)\""
@@ -103,24 +105,31 @@ def test_there_is_no_swap_file(host: Any) -> None:
 
 
 def test_the_ssh_host_keys_are_in_parameter_store(host: Any) -> None:
+    ssm = boto3.client("ssm", region_name=os.environ["AWS_REGION"])
     name = "/fleet/host-keys/" + host.check_output(METADATA % "instance-id")
-    read = f"aws ssm get-parameter --region us-east-1 --name {name} --query Parameter.Value --output text"
-    for _ in range(60):
-        found = host.run(read)
-        if found.rc == 0:
-            break
-        time.sleep(1)
+
+    def published() -> list[str]:
+        return [p["Value"] for p in ssm.get_parameters(Names=[name])["Parameters"]]
+
+    assert eventually(lambda: bool(published()), 60), host.check_output("journalctl -u fleet-host-keys -o cat")
     files = host.check_output("sshd -T | sed -n 's/^hostkey //p'").split()
     keys = [host.run(f"cut -d ' ' -f 1,2 {path}.pub").stdout.strip() for path in files]
-    assert found.stdout.strip().split("\n") == sorted(filter(None, keys)), host.run(
-        "journalctl -u fleet-host-keys"
-    ).stdout
+    assert published()[0].split("\n") == sorted(filter(None, keys))
+    tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+    assert [tag["Value"].endswith(f":instance/{name.split('/')[-1]}") for tag in tags] == [True]
+
+
+def test_a_second_boot_writes_the_same_keys_no_more(host: Any) -> None:
+    host.check_output("systemctl restart fleet-host-keys")
+    assert eventually(lambda: host.run("systemctl is-active fleet-host-keys").stdout.strip() == "inactive", 60)
+    assert "has this host's keys" in host.check_output("journalctl -u fleet-host-keys -o cat | tail -n 4")
 
 
 def test_the_host_keys_are_published_at_boot_and_nothing_waits_for_it(host: Any) -> None:
     assert host.service("fleet-host-keys").is_enabled
-    assert host.check_output("systemctl show -p Type --value fleet-host-keys") == "simple"
-    assert host.check_output("systemctl show -p Before --value fleet-host-keys") in (
-        "multi-user.target shutdown.target",
-        "shutdown.target multi-user.target",
+    shown = dict(
+        line.split("=", 1) for line in host.check_output("systemctl show -p Type,Before fleet-host-keys").split("\n")
     )
+    # A simple service's start is over at once.
+    assert shown["Type"] == "simple"
+    assert set(shown["Before"].split()) <= {"multi-user.target", "shutdown.target"}
