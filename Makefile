@@ -11,7 +11,7 @@ WORKERS ?= 2
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## install what is missing: system packages, virtual environments, collections, Packer
+setup: ## install what is missing: system packages, virtual environments, collections, Packer, session-manager-plugin
 	@scripts/setup
 
 demo: setup ## the main job from one end to the other on the lab (OS=al2 or OS=al2023)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.benchmarks import hardening_audit, site
+from tests.benchmarks import connection, hardening_audit, site
 from tests.benchmarks.lab import ROOT, BenchmarkError, Lab
 
-BENCHMARKS = {"hardening_audit": hardening_audit, "site": site}
+BENCHMARKS = {"hardening_audit": hardening_audit, "site": site, "connection": connection}
 OUT = ROOT / "build" / "bench"
 
 

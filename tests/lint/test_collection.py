@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from tests.support.tree import ROOT, output, roles, run
 
-PLUGIN_KINDS = ("action", "callback", "filter", "inventory", "lookup", "modules", "test")
+PLUGIN_KINDS = ("action", "callback", "connection", "filter", "inventory", "lookup", "modules", "test")
 NOT_SHIPPED = (
     "build/",
     "demo/",
@@ -92,7 +92,10 @@ def plugins() -> list[tuple[str, str]]:
     found = []
     for kind in PLUGIN_KINDS:
         for file in sorted((ROOT / "plugins" / kind).glob("*.py")):
-            documented = kind in {"modules", "lookup", "callback", "inventory"} or "DOCUMENTATION" in file.read_text()
+            documented = (
+                kind in {"modules", "lookup", "callback", "connection", "inventory"}
+                or "DOCUMENTATION" in file.read_text()
+            )
             if documented and file.name != "__init__.py":
                 found.append(("module" if kind == "modules" else kind, f"ecommerce.fleet.{file.stem}"))
     return found

@@ -12,6 +12,7 @@ CALLS = ROOT / "tests/lab/host_modules"
 
 CONTROL_SIDE = {
     "check_account": "documents an action plugin",
+    "check_connection": "documents an action plugin",
     "check_inputs": "documents an action plugin",
     "check_inventory": "documents an action plugin",
     "fleet_operation": "asks AWS",

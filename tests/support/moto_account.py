@@ -28,6 +28,7 @@ VARIABLES = {
     "fleet_account_id": ACCOUNT,
     "fleet_min_size": 2,
     "fleet_desired_size": 3,
+    "fleet_connection": "ssh",
 }
 TAGS = {"Environment": "test", "Application": "shop", "OS": "al2023"}
 SOURCE = {

@@ -25,6 +25,7 @@ NUMBERS = {"int": re.compile(r"[+-]?[0-9]+"), "float": re.compile(r"[+-]?[0-9]+(
 """As every program reads them; Python takes `1_000`, blanks around and the digits of other scripts, too."""
 LARGEST = 2**31 - 1
 """The integers of AWS's APIs."""
+CHOICE = re.compile(r"value of \S+ must be one of: (?P<allowed>.*), got: (?P<given>.*)")
 UNSUPPORTED = re.compile(r"(?P<paths>\S+(?:, \S+)*)\. Supported parameters include: (?P<keys>.*)\.")
 
 
@@ -116,6 +117,8 @@ def _sentence(message: str, values: Mapping[str, Any]) -> str:
     wrong_type = re.match(r"argument '(\w+)' is of type .* convert to (\w+):", message)
     if wrong_type and wrong_type[1] in values:
         return f"{wrong_type[1]} is {shown(values[wrong_type[1]])}; allowed: {wrong_type[2]}."
+    if choice := CHOICE.fullmatch(message):
+        return f"{message}{suggestion(choice['given'], choice['allowed'].split(', '))}."
     unsupported = UNSUPPORTED.fullmatch(message)
     return " ".join(_unknown_keys(unsupported)) if unsupported else f"{message}."
 

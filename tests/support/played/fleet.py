@@ -127,6 +127,7 @@ class Played:
                 {
                     "fleet_environment": "played",
                     "fleet_account_id": "123456789012",
+                    "fleet_connection": "ssh",
                     "played_folder": str(folder),
                     "ansible_become": False,
                     "ansible_python_interpreter": sys.executable,
