@@ -125,3 +125,13 @@ def test_the_command_line_is_asked_with_bounded_times_and_only_the_name(
     program.write_text("#!/bin/sh\nexec sleep 5\n")
     with pytest.raises(ValuesError, match="no answer in 1 s"):
         Aws("").call("ssm", "get-parameter", "--name", "/x", seconds=1)
+
+
+def test_half_of_a_surrogate_pair_in_a_secret_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SECRETS, "prod/half", {"SecretString": r'{"password": "x\ud800"}'})
+    wanted = {
+        "parameters_path": "",
+        "secrets": [{"name": "prod/half", "json_key": "password", "environment": "PASSWORD"}],
+    }
+    with pytest.raises(ValuesError, match="secret prod/half has half of a surrogate pair in its key password"):
+        collect(wanted, Cloud())
