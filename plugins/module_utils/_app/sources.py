@@ -99,7 +99,10 @@ def secret_value(answer, secret):
     if not isinstance(found, dict) or key not in found:
         raise ValuesError("secret %s has no key %s" % (secret["name"], key))
     value = found[key]
-    return (value if hasattr(value, "encode") else json.dumps(value)).encode("utf-8")
+    try:
+        return (value if hasattr(value, "encode") else json.dumps(value)).encode("utf-8")
+    except UnicodeEncodeError:  # JSON can name it, and no text can have it
+        raise ValuesError("secret %s has half of a surrogate pair in its key %s" % (secret["name"], key))
 
 
 def as_text(raw, name):

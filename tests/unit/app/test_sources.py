@@ -76,3 +76,13 @@ def test_a_value_that_can_not_be_used_is_named_and_not_shown(secret: dict[str, s
 def test_a_path_without_parameters_is_a_mistake() -> None:
     with pytest.raises(ValuesError, match="no parameter below /shop/config in us-east-1"):
         collect(desired(path="/shop/config"), Cloud())
+
+
+def test_half_of_a_surrogate_pair_in_a_secret_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SECRETS, "prod/half", {"SecretString": r'{"password": "x\ud800"}'})
+    wanted = {
+        "parameters_path": "",
+        "secrets": [{"name": "prod/half", "json_key": "password", "environment": "PASSWORD"}],
+    }
+    with pytest.raises(ValuesError, match="secret prod/half has half of a surrogate pair in its key password"):
+        collect(wanted, Cloud())

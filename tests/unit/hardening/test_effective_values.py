@@ -15,6 +15,9 @@ from tests.support.hardening.resources import enforce
 CONTROLS = {control.id: control for control in load([Path(__file__).parents[3] / "controls"])}
 RSYSLOG, MORE = "/etc/rsyslog.conf", "/etc/rsyslog.d/90-local.conf"
 INCLUDES = "$IncludeConfig /etc/rsyslog.d/*.conf\n"
+NO_UDF = "install udf /bin/false\nblacklist udf\n"
+RESCUE = "/usr/lib/systemd/system/rescue.service"
+LOGIN, SHELL = "ExecStart=-/usr/lib/systemd/systemd-sulogin-shell rescue\n", "ExecStart=\nExecStart=/bin/sh\n"
 CHRONY, AUDITD, LIMITS = "/etc/chrony.conf", "/etc/audit/auditd.conf", "/etc/security/limits.conf"
 DNF, REPO = "/etc/dnf/dnf.conf", "/etc/yum.repos.d/x.repo"
 JOURNAL, LATER = "/etc/systemd/journald.conf", "/run/systemd/journald.conf.d/a.conf"
@@ -76,6 +79,12 @@ JOURNAL, LATER = "/etc/systemd/journald.conf", "/run/systemd/journald.conf.d/a.c
         ("logrotate-schedule", {"/etc/logrotate.conf": "daily\n/var/log/x { # {\nmonthly\n  }\n"}, True),
         ("logrotate-schedule", {"/etc/logrotate.conf": "  weekly # ours\n\tmonthly\n"}, False),
         ("core-dumps-none-kept", {LIMITS: "* hard core 5 and more words\n"}, False),
+        ("module-udf", {"/usr/lib/modprobe.d/a.conf": NO_UDF, "/proc/modules": ""}, True),
+        ("module-udf", {"/usr/lib/modprobe.d/a.conf": NO_UDF, "/etc/modprobe.d/a.conf": "", "/proc/modules": ""}, False),
+        ("module-udf", {"/usr/local/lib/modprobe.d/a.conf": NO_UDF, "/proc/modules": ""}, True),
+        ("boot-rescue", {RESCUE: LOGIN, "/usr/lib/systemd/system/rescue.service.d/x.conf": SHELL}, False),
+        ("boot-rescue", {RESCUE: LOGIN, "/run/systemd/system/rescue.service.d/x.conf": SHELL}, False),
+        ("boot-rescue", {RESCUE: SHELL, "/etc/systemd/system/rescue.service.d/x.conf": LOGIN}, True),
         ("journal-persistent", {JOURNAL: "[Journal]\nStorage=persistent\n", LATER: "[Journal]\nStorage=none\n"}, False),
         ("journal-persistent", {JOURNAL: "", "/usr/lib/systemd/journald.conf.d/a.conf": "[Journal]\nStorage=persistent\n"}, True),
         ("journal-compressed", {JOURNAL: "", "/usr/local/lib/systemd/journald.conf.d/zz.conf": "[Journal]\nCompress=no\n"}, False),

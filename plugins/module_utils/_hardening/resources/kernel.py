@@ -7,7 +7,7 @@ from __future__ import absolute_import, division, print_function
 
 import re
 
-from ..._host.drop_ins import in_etc, sysctl_files, sysctl_value
+from ..._host.drop_ins import FOLDERS, in_etc, sysctl_files, sysctl_value
 from ..._host.errors import HostError
 from ..._host.text import lines_of, put, without_comments
 from ..compare import accepted, text
@@ -88,11 +88,8 @@ class KernelModule(Resource):
 
     def read(self, host, state):
         # type: (Host, Dict[str, Any]) -> Found
-        paths = [
-            path
-            for folder in ("/usr/lib/modprobe.d", "/run/modprobe.d", "/etc/modprobe.d")
-            for path in host.system.glob(folder + "/*.conf")
-        ]
+        # A file replaces those of its name in the folders before it (modprobe.d(5)).
+        paths = host.system.layered(*["%s/modprobe.d" % folder for folder in FOLDERS])
         lines = [line for path in paths for line in without_comments(host.system.read(path) or "")]
         name = _module_pattern(state["name"])
         refused = any(re.match(r"^install\s+%s\s+(/usr)?/bin/(false|true)\b" % name, line) for line in lines)

@@ -9,6 +9,7 @@ import os
 import re
 
 from ..._host.accounts import passwd
+from ..._host.drop_ins import FOLDERS
 from ..._host.errors import HostError
 from ..._host.imds import Imds, ImdsError
 from ..._host.text import entries, get, lines_of
@@ -159,7 +160,7 @@ def _rescue_asks(host):
     problems = []
     for unit in ("rescue", "emergency"):
         paths = ["/usr/lib/systemd/system/%s.service" % unit, "/etc/systemd/system/%s.service" % unit]
-        paths += host.system.glob("/etc/systemd/system/%s.service.d/*.conf" % unit)
+        paths += host.system.layered(*["%s/systemd/system/%s.service.d" % (folder, unit) for folder in FOLDERS])
         lines = [line for path in paths for line in lines_of(host.system.read(path) or "")]
         starts = [line for line in lines if line.startswith("ExecStart=") and line != "ExecStart="]
         if starts and "sulogin" not in starts[-1]:
