@@ -97,7 +97,14 @@ class StubPlay:
         (self.root / "ansible.cfg").touch()
         self.collections = self.root / "ansible_collections"
         own = self.collections / "ecommerce/fleet"
-        for folder in ("playbooks", "ssm", "plugins/filter", "plugins/lookup", "plugins/plugin_utils", "plugins/module_utils"):
+        for folder in (
+            "playbooks",
+            "ssm",
+            "plugins/filter",
+            "plugins/lookup",
+            "plugins/plugin_utils",
+            "plugins/module_utils",
+        ):
             shutil.copytree(COLLECTION / folder, own / folder)
         book = own / "playbooks" / f"{self.name}.yml"
         plays = [play for play in yaml.safe_load(book.read_text()) if "hosts" in play]
