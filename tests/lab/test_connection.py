@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.cloud import account
+from lab.settings import OperatingSystem
 from tests.support.ec2 import describe, launch, ssh, status
 from tests.support.running_lab import ROOT, RunningLab
 from tests.support.waiting import wait_for
@@ -25,9 +27,9 @@ OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqS5zOKBAVsiRq6/h3hkp63GGsjITD
 class Host:
     """A bare machine, and an inventory of it alone."""
 
-    def __init__(self, lab: RunningLab, ec2: Any, ssm: Any, folder: Path) -> None:
+    def __init__(self, lab: RunningLab, ec2: Any, ssm: Any, folder: Path, os_name: OperatingSystem = "al2023") -> None:
         self.lab, self.ec2, self.ssm, self.folder = lab, ec2, ssm, folder
-        self.id = launch(ec2)
+        self.id = launch(ec2, ImageId=account.base_image_id("us-east-1", os_name))
         wait_for(f"{self.id} that answers", lambda: status(ec2, self.id) == "ok", timeout=90, every=0.5)
         wait_for("its agent", self.online, timeout=60, every=0.5)
         self.parameter = f"/fleet/host-keys/{self.id}"
@@ -154,3 +156,14 @@ def test_a_stopped_host_is_called_stopped(host: Host) -> None:
     finally:
         host.ec2.start_instances(InstanceIds=[host.id])
         wait_for("running", lambda: status(host.ec2, host.id) == "ok", timeout=90, every=0.5)
+
+
+def test_amazon_linux_2_is_reached_in_the_same_way(
+    made: Host, lab: RunningLab, ec2: Any, ssm: Any, tmp_path: Path
+) -> None:
+    other = Host(lab, ec2, ssm, tmp_path, "al2")
+    try:
+        done = other.run("ansible.builtin.raw", "id -un")
+        assert done.returncode == 0 and "root" in done.stdout, done.stdout + done.stderr
+    finally:
+        ec2.terminate_instances(InstanceIds=[other.id])
