@@ -243,6 +243,11 @@ def lost(connection: Connection) -> str:
 
 
 def spliced(command: Sequence[bytes], binary: bytes, options: Sequence[str]) -> list[bytes]:
-    """The command with ``options`` before all others: ssh takes the first value that it finds."""
+    """The command with ``options`` before all others: ssh takes the first value that it finds. But it would try every key, so a stored one
+    (ansible_ssh_private_key_file) is left out."""
     at = list(command).index(binary) + 1
-    return [*command[:at], *(option.encode() for option in options), *command[at:]]
+    left = list(command[at:])
+    for number in reversed(range(1, len(left))):
+        if left[number - 1] == b"-o" and left[number].startswith(b"IdentityFile="):
+            del left[number - 1 : number + 1]
+    return [*command[:at], *(option.encode() for option in options), *left]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import tempfile
@@ -177,6 +178,14 @@ def test_settings_of_a_user_do_not_weaken_the_check_of_host_keys(host: Host) -> 
         assert (found["StrictHostKeyChecking"], found["UserKnownHostsFile"]) != ("no", "/dev/null")
         assert found["StrictHostKeyChecking"] == "yes"
     assert options(host.calls[0][1])["ControlPersist"] == "5m"
+
+
+def test_a_stored_key_is_not_offered(host: Host) -> None:
+    host.connection(ansible_ssh_private_key_file="/stored/key").exec_command("true", sudoable=False)
+    own = host.folder / "tmp" / "session-manager" / "id_ed25519"
+    for _kind, arguments in host.calls:
+        assert [word for word in arguments if "IdentityFile" in word] == [f'IdentityFile="{own}"']
+        assert arguments.count("-o") == sum(1 for word in arguments if re.match(r"[A-Z]\w+=", word))
 
 
 def test_accept_new_reads_no_published_keys_and_refuses_another_key_later(host: Host) -> None:
