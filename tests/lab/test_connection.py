@@ -29,7 +29,9 @@ class Host:
 
     def __init__(self, lab: RunningLab, ec2: Any, ssm: Any, folder: Path, os_name: OperatingSystem = "al2023") -> None:
         self.lab, self.ec2, self.ssm, self.folder = lab, ec2, ssm, folder
-        self.id = launch(ec2, ImageId=account.base_image_id("us-east-1", os_name))
+        self.id = launch(
+            ec2, ImageId=account.base_image_id("us-east-1", os_name), IamInstanceProfile={"Name": "fleet-web"}
+        )
         wait_for(f"{self.id} that answers", lambda: status(ec2, self.id) == "ok", timeout=90, every=0.5)
         wait_for("its agent", self.online, timeout=60, every=0.5)
         self.parameter = f"/fleet/host-keys/{self.id}"
