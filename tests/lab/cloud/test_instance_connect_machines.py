@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.ecommerce.fleet.plugins.module_utils._aws.run_command import run_script, wait_online
+from ansible_collections.ecommerce.fleet.plugins.module_utils._image.checks import Check, check_login, parse_report
+from ansible_collections.ecommerce.fleet.plugins.module_utils._image.scripts import with_values
 
 from lab.cloud import account
 from lab.settings import OperatingSystem
@@ -18,6 +21,8 @@ from tests.support.running_lab import RunningLab
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.lab
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "ssm/scripts"
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +37,7 @@ def hosts(lab: RunningLab, ec2: Any) -> Iterator[dict[OperatingSystem, dict[str,
             MaxCount=1,
             InstanceType="t3.micro",
             SubnetId=subnet,
+            IamInstanceProfile={"Name": "fleet-web"},
         )
         ids[os_name] = started["Instances"][0]["InstanceId"]
     try:
@@ -95,6 +101,34 @@ def test_a_pushed_key_logs_in_within_its_minute_and_not_after_it(
     time.sleep(max(0.0, 61 - (time.monotonic() - pushed)))
     for host in hosts.values():
         assert "Permission denied" in login(lab, host, key).stderr
+
+
+def test_the_image_test_logs_in_on_a_host_that_takes_pushed_keys_and_says_why_not_on_another(
+    lab: RunningLab, hosts: dict[OperatingSystem, dict[str, Any]], ssm: Any
+) -> None:
+    """The scripts of the module image_test, by Run Command as there."""
+    key, attempt = ((SCRIPTS / f"{name}.sh").read_text() for name in ("image_login_key", "image_login"))
+    refuse = "#!/bin/sh\nsed -i 's/^AuthorizedKeysCommand /#&/' /etc/ssh/sshd_config && systemctl reload sshd\n"
+    restore = refuse.replace("s/^AuthorizedKeysCommand /#&/", "s/^#AuthorizedKeysCommand /AuthorizedKeysCommand /")
+    for host in hosts.values():
+        wait_online(ssm, [host["InstanceId"]], 120)
+
+        def on_host(script: str, host: dict[str, Any] = host) -> str:
+            return run_script(ssm, host["InstanceId"], "a script", script, 60)
+
+        def check(host: dict[str, Any] = host) -> Check:
+            push(lab, host, on_host(key).strip())
+            return check_login(parse_report(on_host(with_values(attempt, LOGIN_USER="ec2-user"))))
+
+        assert check() == Check("SSH by EC2 Instance Connect", True, "a pushed key logs in")
+        on_host(refuse)
+        try:
+            failed = check()
+        finally:
+            on_host(restore)
+        assert not failed.ok
+        assert "Permission denied" in failed.seen
+        assert "AuthorizedKeysCommand: none" in failed.seen
 
 
 def test_a_key_for_one_user_lets_nobody_else_in(
