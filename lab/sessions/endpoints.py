@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -16,6 +17,7 @@ from typing import Protocol
 
 BUFFER = 64 * 1024
 END_SECONDS = 2
+CONTINUE_SECONDS = 0.5
 
 
 class EndpointError(Exception):
@@ -91,6 +93,14 @@ class Terminal(Streams):
     def __init__(self, started: Started, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         super().__init__(reader, writer)
         self._started = started
+        self._continuing = asyncio.get_running_loop().create_task(self._continue())
+
+    async def _continue(self) -> None:
+        """systemd stops all processes of a machine for a moment when it goes down. nsenter, outside, follows its child and stops too, but
+        nobody would wake it: it would never reap its child, and the machine's first process would wait for that."""
+        while True:
+            await asyncio.sleep(CONTINUE_SECONDS)
+            self._started.process.send_signal(signal.SIGCONT)
 
     def resize(self, columns: int, rows: int) -> None:
         with contextlib.suppress(OSError):
@@ -100,12 +110,14 @@ class Terminal(Streams):
     def close(self) -> None:
         """Its processes get SIGHUP when the last descriptor of the terminal's own end is closed."""
         super().close()
+        self._continuing.cancel()
         with contextlib.suppress(OSError):
             os.close(self._started.terminal)
         asyncio.get_running_loop().run_in_executor(None, _reap, self._started.process)
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGCONT)
     try:
         process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:

@@ -11,6 +11,7 @@ import select
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,8 +24,8 @@ from botocore.exceptions import ClientError
 from lab import environment, login
 from lab import settings as names
 from lab.cloud import account
-from lab.network import namespaces
-from tests.support.ec2 import code_of
+from lab.network.forward import Forwarder
+from tests.support.ec2 import code_of, state
 from tests.support.running_lab import RunningLab
 from tests.support.session_client import SessionClient
 from tests.support.waiting import wait_for
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.lab
 
 SSH = "AWS-StartSSHSession"
 UNIT = "amazon-ssm-agent"
+Near = Callable[[str], str]
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -74,30 +76,36 @@ def online(ssm: Any, instance_id: str) -> bool:
 
 
 def status(ssm: Any, session_id: str) -> str:
-    for state in ("Active", "History"):
-        found = ssm.describe_sessions(State=state, Filters=[{"key": "SessionId", "value": session_id}])["Sessions"]
+    for kind in ("Active", "History"):
+        found = ssm.describe_sessions(State=kind, Filters=[{"key": "SessionId", "value": session_id}])["Sessions"]
         if found:
             return str(found[0]["Status"])
     return ""
 
 
-def inside(lab: RunningLab, act: Callable[[], Any]) -> Any:
-    """Runs in a thread that is in the lab's network."""
-    return namespaces.call(lab.settings.netns_path, act)
+@pytest.fixture(scope="module")
+def near(lab: RunningLab) -> Iterator[Callable[[str], str]]:
+    """The stream's URL → one on this process's loopback that leads there."""
+    with Forwarder(0, lab.settings.netns_path) as forwarder:
+        forwarder.target = (names.GATEWAY, names.CHANNEL_PORT)
+        threading.Thread(target=forwarder.serve_forever, daemon=True).start()
+        yield lambda url: url.replace(f"{names.GATEWAY}:{names.CHANNEL_PORT}", f"127.0.0.1:{forwarder.port}")
+        forwarder.shutdown()
 
 
-def play(lab: RunningLab, url: str, token: str, act: Callable[[SessionClient], Any]) -> SessionClient:
-    client = SessionClient(url)
+def play(near: Near, made: dict[str, Any], act: Callable[[SessionClient], Any], token: str = "") -> SessionClient:
+    """A client of a session that was started: it connects, does something and leaves."""
+    client = SessionClient(near(made["StreamUrl"]))
 
     async def run() -> None:
-        await client.open(token)
+        await client.open(token or made["TokenValue"])
         try:
             async with asyncio.timeout(90):
                 await act(client)
         finally:
             await client.close()
 
-    inside(lab, lambda: asyncio.run(run()))
+    asyncio.run(run())
     return client
 
 
@@ -105,7 +113,7 @@ async def banner(client: SessionClient) -> None:
     await client.wait_for(lambda: client.output.startswith(b"SSH-2.0-"))
 
 
-def test_a_session_is_started_described_and_terminated(lab: RunningLab, ssm: Any, host: str) -> None:
+def test_a_session_is_started_described_and_terminated(near: Near, ssm: Any, host: str) -> None:
     made = ssm.start_session(Target=host, DocumentName=SSH, Reason="a look", Parameters={"portNumber": ["22"]})
     session_id = made["SessionId"]
     assert re.fullmatch(r"lab-[0-9a-f]{17}", session_id)
@@ -121,7 +129,7 @@ def test_a_session_is_started_described_and_terminated(lab: RunningLab, ssm: Any
         await asyncio.to_thread(ssm.terminate_session, SessionId=session_id)
         await client.ended.wait()
 
-    client = play(lab, made["StreamUrl"], made["TokenValue"], act)
+    client = play(near, made, act)
     assert client.closed_with == ""
     assert client.properties == {"portNumber": "22"}
     assert client.agent_version.startswith("3.")
@@ -159,19 +167,19 @@ def test_a_command_document_and_a_session_document_are_not_mistaken_for_each_oth
         ssm.send_command(InstanceIds=[host], DocumentName=SSH)
 
 
-def test_a_wrong_token_opens_nothing(lab: RunningLab, ssm: Any, host: str) -> None:
+def test_a_wrong_token_opens_nothing(near: Near, ssm: Any, host: str) -> None:
     made = ssm.start_session(Target=host, DocumentName=SSH)
-    client = play(lab, made["StreamUrl"], "wrong", lambda c: c.ended.wait())
+    client = play(near, made, lambda c: c.ended.wait(), token="wrong")
     assert client.close_code == 1008
     assert client.received == []
     assert status(ssm, made["SessionId"]) == "Connecting"
     ssm.terminate_session(SessionId=made["SessionId"])
 
 
-def test_a_dropped_connection_goes_on_with_a_new_token(lab: RunningLab, ssm: Any, host: str) -> None:
+def test_a_dropped_connection_goes_on_with_a_new_token(near: Near, ssm: Any, host: str) -> None:
     made = ssm.start_session(Target=host)
     session_id = made["SessionId"]
-    client = SessionClient(made["StreamUrl"])
+    client = SessionClient(near(made["StreamUrl"]))
     lines = 30_000
 
     async def run() -> None:
@@ -188,13 +196,13 @@ def test_a_dropped_connection_goes_on_with_a_new_token(lab: RunningLab, ssm: Any
         await asyncio.wait_for(client.ended.wait(), 60)
         await client.close()
 
-    inside(lab, lambda: asyncio.run(run()))
-    found = re.findall(rb"^line-(\d+)$", bytes(client.output), re.MULTILINE)
+    asyncio.run(run())
+    found = re.findall(rb"line-(\d+)$", bytes(client.output), re.MULTILINE)
     assert [int(n) for n in found] == list(range(lines))
     assert status(ssm, session_id) == "Terminated"
 
 
-def test_sshd_sees_the_machines_own_loopback(lab: RunningLab, ssm: Any, host: str) -> None:
+def test_sshd_sees_the_machines_own_loopback(lab: RunningLab, near: Near, ssm: Any, host: str) -> None:
     made = ssm.start_session(Target=host, DocumentName=SSH)
 
     async def act(client: SessionClient) -> None:
@@ -203,17 +211,17 @@ def test_sshd_sees_the_machines_own_loopback(lab: RunningLab, ssm: Any, host: st
         done = await asyncio.to_thread(lab.command, "ssh", "--direct", host, " ".join(["sudo", *peer]))
         assert "127.0.0.1:22" in done.stdout, done
 
-    play(lab, made["StreamUrl"], made["TokenValue"], act)
+    play(near, made, act)
 
 
-def test_a_port_on_which_nothing_listens_ends_the_session(lab: RunningLab, ssm: Any, host: str) -> None:
+def test_a_port_on_which_nothing_listens_ends_the_session(near: Near, ssm: Any, host: str) -> None:
     made = ssm.start_session(Target=host, DocumentName=SSH, Parameters={"portNumber": ["9"]})
-    client = play(lab, made["StreamUrl"], made["TokenValue"], lambda c: c.ended.wait())
+    client = play(near, made, lambda c: c.ended.wait())
     assert client.closed_with == "Unable to connect to specified port: Connection refused"
     assert status(ssm, made["SessionId"]) == "Failed"
 
 
-def test_a_shell_runs_as_ssm_user_with_a_terminal_and_may_use_sudo(lab: RunningLab, ssm: Any, hosts: list[str]) -> None:
+def test_a_shell_runs_as_ssm_user_with_a_terminal_and_may_use_sudo(near: Near, ssm: Any, hosts: list[str]) -> None:
     for host in hosts:
         made = ssm.start_session(Target=host, DocumentName="SSM-SessionManagerRunShell")
 
@@ -222,14 +230,14 @@ def test_a_shell_runs_as_ssm_user_with_a_terminal_and_may_use_sudo(lab: RunningL
             await client.send(b"echo $(id -un) $HOME $TERM $(sudo id -un) $(tty); pwd; exit\r")
             await client.ended.wait()
 
-        client = play(lab, made["StreamUrl"], made["TokenValue"], act)
-        assert re.search(
-            rb"\nssm-user /home/ssm-user xterm-256color root /dev/pts/\d+\r\n/usr/bin\r\n", client.output
-        ), client.output
+        client = play(near, made, act)
+        assert re.search(rb"ssm-user /home/ssm-user xterm-256color root /dev/pts/\d+\r\n/usr/bin\r\n", client.output), (
+            client.output
+        )
 
 
 def test_while_the_agent_is_stopped_no_session_starts_and_a_running_one_goes_on(
-    lab: RunningLab, ssm: Any, host: str
+    lab: RunningLab, near: Near, ssm: Any, host: str
 ) -> None:
     made = ssm.start_session(Target=host, DocumentName=SSH)
 
@@ -244,7 +252,7 @@ def test_while_the_agent_is_stopped_no_session_starts_and_a_running_one_goes_on(
         await client.wait_for(lambda: len(client.output) > 200)  # sshd's offer of algorithms
 
     try:
-        play(lab, made["StreamUrl"], made["TokenValue"], act)
+        play(near, made, act)
     finally:
         systemctl("start")
     wait_for("agent that is online", lambda: _starts(ssm, host), timeout=60, every=0.5)
@@ -258,7 +266,7 @@ def _starts(ssm: Any, host: str) -> bool:
     return True
 
 
-def test_a_session_ends_when_its_machine_stops(lab: RunningLab, ssm: Any, ec2: Any, hosts: list[str]) -> None:
+def test_a_session_ends_when_its_machine_stops(near: Near, ssm: Any, ec2: Any, hosts: list[str]) -> None:
     host = hosts[0]
     made = ssm.start_session(Target=host)
 
@@ -268,25 +276,25 @@ def test_a_session_ends_when_its_machine_stops(lab: RunningLab, ssm: Any, ec2: A
         await client.ended.wait()
 
     try:
-        play(lab, made["StreamUrl"], made["TokenValue"], act)
+        play(near, made, act)
         assert status(ssm, made["SessionId"]) == "Terminated"
-        ec2.get_waiter("instance_stopped").wait(InstanceIds=[host], WaiterConfig={"Delay": 1})
+        wait_for("machine that is stopped", lambda: state(ec2, host) == "stopped", timeout=60)
         assert code_of(ssm.start_session, Target=host) == "TargetNotConnected"
     finally:
-        ec2.get_waiter("instance_stopped").wait(InstanceIds=[host], WaiterConfig={"Delay": 1})
+        wait_for("machine that is stopped", lambda: state(ec2, host) == "stopped", timeout=60)
         ec2.start_instances(InstanceIds=[host])
         wait_for("agent that is online again", lambda: _starts(ssm, host), timeout=120, every=1)
 
 
 @pytest.mark.slow
-def test_a_documents_idle_timeout_ends_its_session(lab: RunningLab, ssm: Any, host: str) -> None:
+def test_a_documents_idle_timeout_ends_its_session(near: Near, ssm: Any, host: str) -> None:
     name = f"short-{uuid.uuid4().hex[:8]}"
     content = {"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": {"idleSessionTimeout": "1"}}
     ssm.create_document(Name=name, DocumentType="Session", Content=json.dumps(content))
     try:
         made = ssm.start_session(Target=host, DocumentName=name)
         began = time.monotonic()
-        client = play(lab, made["StreamUrl"], made["TokenValue"], lambda c: c.ended.wait())
+        client = play(near, made, lambda c: c.ended.wait())
         assert 55 < time.monotonic() - began < 75
         assert client.closed_with == "Your session timed out due to inactivity."
     finally:

@@ -169,6 +169,18 @@ def test_the_processes_of_a_shell_go_with_its_session(
     assert not Path(f"/proc/{pid}").exists()
 
 
+def test_a_shell_whose_process_outside_was_stopped_is_woken(
+    sessions: Sessions, shell: Callable[..., endpoints.Opener]
+) -> None:
+    async def act(client: SessionClient) -> None:
+        await client.ready.wait()
+        await client.send(b"kill -STOP $$; echo still $((40 + 2))\r")
+        await client.wait_for(lambda: b"still 42" in client.output)
+
+    sessions.begin(shell(), session_type="Standard_Stream", properties={})
+    play(sessions.url(), act)
+
+
 def test_a_shell_that_cannot_be_started_fails_the_session_with_the_reason(sessions: Sessions) -> None:
     def missing() -> endpoints.Started:
         raise EndpointError("failed to start pty since RunAs user nobody1 does not exist")
