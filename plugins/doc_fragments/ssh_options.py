@@ -11,13 +11,15 @@ from typing import Any
 import yaml
 from ansible.plugins.connection import ssh
 
+OF_CORE = ("version_added", "deprecated")
+
 
 def _options() -> dict[str, Any]:
-    """Without the versions of ansible-core in which they came: those are no versions of this collection."""
+    """Without the versions of ansible-core in which they came or are to go: those are no versions of this collection."""
 
     def plain(node: Any) -> Any:
         if isinstance(node, dict):
-            return {key: plain(value) for key, value in node.items() if key != "version_added"}
+            return {key: plain(value) for key, value in node.items() if key not in OF_CORE}
         return [plain(item) for item in node] if isinstance(node, list) else node
 
     options: dict[str, Any] = plain(yaml.safe_load(ssh.DOCUMENTATION)["options"])
