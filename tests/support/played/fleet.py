@@ -56,6 +56,9 @@ DEPLOY = """
     mode: "0600"
 """
 
+VERSION_PATH = "app_runtime_version_path: /version\n"
+ANSWERS = 'app_runtime_version_path: ":{{ played_port }}/{{ inventory_hostname }}/version"\n'
+
 
 def collection(folder: Path) -> Path:
     """A tree of links to this checkout with the replaced files in it; returns what Ansible looks for collections in."""
@@ -65,6 +68,7 @@ def collection(folder: Path) -> Path:
         "plugins/module_utils/_fleet/plan.py",
         "roles/app_runtime/tasks/main.yml",
         "plugins/action/check_inventory.py",
+        "roles/app_runtime/defaults/main.yml",
     )
     parents = {str(parent) for name in replaced for parent in Path(name).parents}
     for parent in sorted(parents):
@@ -81,6 +85,10 @@ def collection(folder: Path) -> Path:
     assert ASKED in check
     (fleet / replaced[3]).write_text(check.replace(ASKED, PLAYED))
     (fleet / replaced[2]).write_text(DEPLOY)
+    # A default of the role, as on a real host, and no variable of the inventory: a play without the role doesn't have it.
+    defaults = (ROOT / replaced[4]).read_text()
+    assert VERSION_PATH in defaults
+    (fleet / replaced[4]).write_text(defaults.replace(VERSION_PATH, ANSWERS))
     return folder
 
 
@@ -131,7 +139,7 @@ class Played:
                     "played_folder": str(folder),
                     "ansible_become": False,
                     "ansible_python_interpreter": sys.executable,
-                    "app_runtime_version_path": f":{port}/{{{{ inventory_hostname }}}}/version",
+                    "played_port": port,
                 }
             )
         )
