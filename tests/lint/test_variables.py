@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,3 +89,56 @@ def test_every_play_begins_only_after_the_check() -> None:
             if hosts and hosts not in THEIR_HOSTS and "ecommerce.fleet.checked_hosts" not in hosts:
                 unchecked.append((name, play["name"]))
     assert unchecked == []
+
+
+DEFAULTS = {
+    role.parent.parent.name: set(yaml.safe_load(role.read_text()) or {})
+    for role in ROOT.glob("roles/*/defaults/main.yml")
+}
+SHARED = set(yaml.safe_load((ROOT / "inventory/shared.yml").read_text()))
+
+
+def tree(node: Any) -> Iterator[Any]:
+    """A play's nodes, with those of the files of tasks that it takes in."""
+    yield node
+    inner = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
+    if isinstance(node, dict):
+        for action in ("ansible.builtin.include_tasks", "ansible.builtin.import_tasks"):
+            if isinstance(file := node.get(action), str) and "{{" not in file:
+                inner.append(yaml.safe_load((ROOT / "playbooks" / "tasks" / Path(file).name).read_text()))
+    for one in inner:
+        yield from tree(one)
+
+
+def roles_of(nodes: list[Any]) -> set[str]:
+    """Those whose defaults a play has: its own, and imported ones. An included role has its own only while it runs."""
+    named = [node for node in nodes if isinstance(node, dict)]
+    found = [node["role"] for node in named if "role" in node]
+    found += [node["ansible.builtin.import_role"]["name"] for node in named if "ansible.builtin.import_role" in node]
+    return {name.rpartition(".")[2] for name in found}
+
+
+def set_in(play: dict[str, Any]) -> set[str]:
+    files = [yaml.safe_load((ROOT / "playbooks" / file).read_text()) for file in play.get("vars_files", [])]
+    return {name for values in (play.get("vars", {}), *files) for name in values}
+
+
+@pytest.mark.parametrize(
+    ("file", "number"),
+    [
+        (file.name, number)
+        for file in sorted((ROOT / "playbooks").glob("*.yml"))
+        for number, play in enumerate(yaml.safe_load(file.read_text()))
+        if "hosts" in play
+    ],
+)
+def test_a_play_asks_for_the_variables_of_roles_that_it_does_not_run(file: str, number: int) -> None:
+    """By the lookup role_variable or with a default: without the role there is none."""
+    nodes = list(tree(yaml.safe_load((ROOT / "playbooks" / file).read_text())[number]))
+    running = roles_of(nodes)
+    text = "\n".join(node for node in nodes if isinstance(node, str))
+    missing = (
+        set().union(*(names for role, names in DEFAULTS.items() if role not in running)) - SHARED - set_in(nodes[0])
+    )
+    plain = {name for name in re.findall(r"(?<![\w.'])([a-z0-9_]+)\b(?!\s*\|\s*default|')", text) if name in missing}
+    assert plain == set()
