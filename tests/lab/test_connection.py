@@ -34,7 +34,7 @@ class Host:
             ec2, ImageId=account.base_image_id("us-east-1", os_name), IamInstanceProfile={"Name": "fleet-web"}
         )
         wait_for(f"{self.id} that answers", lambda: status(ec2, self.id) == "ok", timeout=90, every=0.5)
-        wait_for("its agent", self.online, timeout=60, every=0.5)
+        wait_for("its agent", self.online, every=0.5)
         self.parameter = f"/fleet/host-keys/{self.id}"
         self.keys = ssh(lab, ec2, self.id, "cat /etc/ssh/ssh_host_*_key.pub")
         self.publish(self.keys)
@@ -154,7 +154,7 @@ def test_a_wrong_region_is_asked_about(host: Host) -> None:
 
 def test_a_stopped_host_is_called_stopped(host: Host) -> None:
     host.ec2.stop_instances(InstanceIds=[host.id])
-    wait_for("stopped", lambda: describe(host.ec2, host.id)["State"]["Name"] == "stopped", timeout=60, every=0.5)
+    wait_for("stopped", lambda: describe(host.ec2, host.id)["State"]["Name"] == "stopped", every=0.5)
     try:
         assert f"{host.id} in us-east-1 is stopped" in " ".join(host.run("ansible.builtin.ping").stdout.split())
     finally:

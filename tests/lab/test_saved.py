@@ -80,7 +80,7 @@ def test_an_image_of_a_restored_machine_has_what_was_written_before_and_after_th
     ec2 = saved.client("ec2")
     ssh(saved, ec2, host_of(saved), "echo second | sudo tee /later")
     image = ec2.create_image(InstanceId=host_of(saved), Name="both")["ImageId"]
-    wait_for("image", lambda: ec2.describe_images(ImageIds=[image])["Images"][0]["State"] == "available", timeout=60)
+    wait_for("image", lambda: ec2.describe_images(ImageIds=[image])["Images"][0]["State"] == "available")
     made = launch(ec2, ImageId=image)
     wait_for("instance status ok", lambda: status(ec2, made) == "ok")
     assert ssh(saved, ec2, made, "cat /kept /later") == "first\nsecond"

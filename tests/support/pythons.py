@@ -40,6 +40,8 @@ useradd -m -s /bin/bash {USER}
 echo '{USER} ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/90-cloud-init-users
 chmod 0440 /etc/sudoers.d/90-cloud-init-users
 rm -f /etc/machine-id; touch /etc/machine-id
+# Debian's own @include as the entries that Linux-PAM, and so Amazon Linux, knows (pam.conf(5)).
+sed -Ei 's/^@include common-(auth|account|session)$/\\1 include common-\\1/' /etc/pam.d/su
 """
 IDENTITIES = {
     "2": 'NAME="Amazon Linux"\nVERSION="2"\nID="amzn"\nID_LIKE="centos rhel fedora"\nVERSION_ID="2"\n',

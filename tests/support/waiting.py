@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 
-def wait_for(what: str, condition: Callable[[], Any], timeout: float = 30, every: float = 0.1) -> Any:
-    """The first true value of `condition`; fails the test, naming `what`, when there is none in time."""
+def wait_for(what: str, condition: Callable[[], Any], timeout: float = 120, every: float = 0.1) -> Any:
+    """The first true value of `condition`; fails the test, naming `what`, when there is none in time.
+
+    The default is long: a boot beside other tests on two cores may take a minute, and only a failing test waits that long.
+    """
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         value = condition()

@@ -63,7 +63,7 @@ def fleet(lab: RunningLab, template: str, group: str) -> Iterator[str]:
     settled(lab, group)
     yield NAME
     lab.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName=NAME, ForceDelete=True)
-    wait_for("deleted group", lambda: not members(lab, NAME), timeout=60)
+    wait_for("deleted group", lambda: not members(lab, NAME))
 
 
 def settled(lab: RunningLab, group: str, count: int = 3) -> list[str]:
@@ -135,7 +135,7 @@ def test_a_terminated_instance_is_replaced_in_its_zone(lab: RunningLab, ec2: Any
     first = settled(lab, group)[0]
     zone = members(lab, NAME)[first]["AvailabilityZone"]
     ec2.terminate_instances(InstanceIds=[first])
-    wait_for("replacement", lambda: first not in members(lab, NAME), timeout=60)
+    wait_for("replacement", lambda: first not in members(lab, NAME))
     now = settled(lab, group)
     assert first not in now
     assert Counter(i["AvailabilityZone"] for i in members(lab, NAME).values())[zone] == 1
@@ -148,9 +148,9 @@ def test_an_instance_that_turns_sick_is_replaced_after_the_grace_period(
     autoscaling = lab.client("autoscaling")
     first = settled(lab, group)[0]
     ssh(lab, ec2, first, "sudo touch /sick")
-    wait_for("unhealthy target", lambda: health(lab, group).get(first, ("",))[0] == "unhealthy", timeout=40)
+    wait_for("unhealthy target", lambda: health(lab, group).get(first, ("",))[0] == "unhealthy")
     autoscaling.update_auto_scaling_group(AutoScalingGroupName=NAME, HealthCheckGracePeriod=0)
-    wait_for("replacement", lambda: first not in members(lab, NAME), timeout=60)
+    wait_for("replacement", lambda: first not in members(lab, NAME))
     autoscaling.update_auto_scaling_group(AutoScalingGroupName=NAME, HealthCheckGracePeriod=60)
     settled(lab, group)
     assert any("ELB system health check failure" in a for a in activities(lab, NAME))
@@ -163,7 +163,7 @@ def test_a_crashed_machine_is_replaced(lab: RunningLab, ec2: Any, group: str, fl
     subprocess.run(["kill", "-KILL", str(leader(lab, first))], check=True)
     wait_for("impaired", lambda: status(ec2, first) == "impaired")
     autoscaling.update_auto_scaling_group(AutoScalingGroupName=NAME, HealthCheckGracePeriod=1)
-    wait_for("replacement", lambda: first not in members(lab, NAME), timeout=60)
+    wait_for("replacement", lambda: first not in members(lab, NAME))
     autoscaling.update_auto_scaling_group(AutoScalingGroupName=NAME, HealthCheckGracePeriod=60)
     settled(lab, group)
 
@@ -173,7 +173,7 @@ def test_suspended_processes_do_nothing_until_resumed(lab: RunningLab, ec2: Any,
     first = settled(lab, group)[0]
     autoscaling.suspend_processes(AutoScalingGroupName=NAME, ScalingProcesses=["Launch", "AZRebalance"])
     ec2.terminate_instances(InstanceIds=[first])
-    wait_for("loss", lambda: len(members(lab, NAME)) == 2, timeout=60)
+    wait_for("loss", lambda: len(members(lab, NAME)) == 2)
     wait_for("passes of the loop", lambda: state(ec2, first) == "terminated")
     assert len(members(lab, NAME)) == 2
     shown = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[NAME])["AutoScalingGroups"][0]
@@ -236,10 +236,10 @@ def test_a_group_that_cannot_launch_says_why_and_recovers(lab: RunningLab, ec2: 
     ec2.create_launch_template_version(
         LaunchTemplateId=broken, SourceVersion="1", LaunchTemplateData={"ImageId": image}
     )
-    wait_for("recovery", lambda: in_service(lab, "broken", 1), timeout=40)
+    wait_for("recovery", lambda: in_service(lab, "broken", 1))
     assert code_of(autoscaling.delete_auto_scaling_group, AutoScalingGroupName="broken") == "ResourceInUse"
     autoscaling.delete_auto_scaling_group(AutoScalingGroupName="broken", ForceDelete=True)
-    wait_for("deleted group", lambda: not members(lab, "broken"), timeout=40)
+    wait_for("deleted group", lambda: not members(lab, "broken"))
     ec2.delete_launch_template(LaunchTemplateId=broken)
 
 

@@ -57,7 +57,7 @@ def answers(lab: RunningLab, arn: str) -> bool:
 
 
 def all_healthy(lab: RunningLab, group: str, *ids: str) -> None:
-    wait_for("healthy targets", lambda: all(health(lab, group).get(i) == ("healthy", "") for i in ids), timeout=60)
+    wait_for("healthy targets", lambda: all(health(lab, group).get(i) == ("healthy", "") for i in ids))
 
 
 def names(lab: RunningLab, arn: str, count: int, path: str = "/") -> Counter[str]:
@@ -100,7 +100,7 @@ def test_a_target_is_initial_until_its_first_check_and_then_healthy(
     assert health(lab, group)[made][0] == "initial"
     assert host(ec2, made) not in names(lab, balancer, 6)
     reason = "Target.FailedHealthChecks"
-    wait_for("unhealthy", lambda: health(lab, group)[made] == ("unhealthy", reason), timeout=40)
+    wait_for("unhealthy", lambda: health(lab, group)[made] == ("unhealthy", reason))
     ec2.terminate_instances(InstanceIds=[made])
     wait_for("draining", lambda: health(lab, group).get(made, ("",))[0] == "draining")
     wait_for("forgotten target", lambda: made not in health(lab, group))
@@ -124,7 +124,7 @@ def test_when_all_are_sick_all_get_requests(
 ) -> None:
     for one in webs:
         ssh(lab, ec2, one, "sudo touch /sick")
-    wait_for("unhealthy", lambda: {s for s, _ in health(lab, group).values()} == {"unhealthy"}, timeout=40)
+    wait_for("unhealthy", lambda: {s for s, _ in health(lab, group).values()} == {"unhealthy"})
     wait_for("fail open", lambda: len(names(lab, balancer, 6)) == 2)
     for one in webs:
         ssh(lab, ec2, one, "sudo rm /sick")
@@ -176,7 +176,7 @@ def test_a_dead_machine_turns_its_target_unhealthy(lab: RunningLab, ec2: Any, gr
     elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": made}])
     all_healthy(lab, group, made)
     subprocess.run(["kill", "-KILL", str(leader(lab, made))], check=True)
-    wait_for("unhealthy", lambda: health(lab, group)[made][0] == "unhealthy", timeout=60)
+    wait_for("unhealthy", lambda: health(lab, group)[made][0] == "unhealthy")
     assert health(lab, group)[made][1] in ("Target.Timeout", "Target.FailedHealthChecks")
     ec2.terminate_instances(InstanceIds=[made])
 

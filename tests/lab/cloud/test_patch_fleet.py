@@ -83,7 +83,7 @@ class Fleet:
             DocumentName="AWS-RunShellScript", InstanceIds=[host], Parameters={"commands": [script]}
         )
         where = {"CommandId": sent["Command"]["CommandId"], "InstanceId": host}
-        wait_for(script, lambda: ssm.get_command_invocation(**where)["Status"] == "Success", timeout=30)
+        wait_for(script, lambda: ssm.get_command_invocation(**where)["Status"] == "Success")
 
     def serves(self, status: str) -> None:
         """Every host does, nothing is suspended, and the journal says so."""
@@ -117,7 +117,7 @@ def fleet(lab: RunningLab, ssm: Any) -> Iterator[Fleet]:
     finally:
         lab.command("advisory", "withdraw")
         lab.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName=NAME, ForceDelete=True)
-        wait_for("deleted group", lambda: not members(lab, NAME), timeout=60)
+        wait_for("deleted group", lambda: not members(lab, NAME))
         lab.client("elbv2").delete_load_balancer(LoadBalancerArn=balancer)
         lab.client("elbv2").delete_target_group(TargetGroupArn=group)
         lab.client("ec2").delete_launch_template(LaunchTemplateId=template)

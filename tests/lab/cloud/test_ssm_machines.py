@@ -359,7 +359,7 @@ def test_what_stands_in_the_way_of_a_patch_fails_it_by_name(ssm: Any, hosts: lis
 def test_a_host_without_a_running_agent_is_lost_and_its_commands_are_not_delivered(ssm: Any, hosts: list[str]) -> None:
     """Last of this file: it takes the agent of a host away."""
     send(ssm, hosts[1:], "systemd-run --on-active=1 --timer-property=AccuracySec=100ms systemctl stop amazon-ssm-agent")
-    wait_for("lost connection", lambda: ping(ssm, hosts[1]) == "ConnectionLost", timeout=60, every=1)
+    wait_for("lost connection", lambda: ping(ssm, hosts[1]) == "ConnectionLost", every=1)
     command_id = send(ssm, hosts[1:], "touch /var/tmp/delivered", TimeoutSeconds=30)
     found = ended(ssm, command_id, timeout=60)[hosts[1]]
     assert (found["Status"], found["StatusDetails"]) == ("TimedOut", "DeliveryTimedOut")

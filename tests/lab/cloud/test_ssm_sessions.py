@@ -255,7 +255,7 @@ def test_while_the_agent_is_stopped_no_session_starts_and_a_running_one_goes_on(
         play(near, made, act)
     finally:
         systemctl("start")
-    wait_for("agent that is online", lambda: _starts(ssm, host), timeout=60, every=0.5)
+    wait_for("agent that is online", lambda: _starts(ssm, host), every=0.5)
 
 
 def _starts(ssm: Any, host: str) -> bool:
@@ -278,10 +278,10 @@ def test_a_session_ends_when_its_machine_stops(near: Near, ssm: Any, ec2: Any, h
     try:
         play(near, made, act)
         assert status(ssm, made["SessionId"]) == "Terminated"
-        wait_for("machine that is stopped", lambda: state(ec2, host) == "stopped", timeout=60)
+        wait_for("machine that is stopped", lambda: state(ec2, host) == "stopped")
         assert code_of(ssm.start_session, Target=host) == "TargetNotConnected"
     finally:
-        wait_for("machine that is stopped", lambda: state(ec2, host) == "stopped", timeout=60)
+        wait_for("machine that is stopped", lambda: state(ec2, host) == "stopped")
         ec2.start_instances(InstanceIds=[host])
         wait_for("agent that is online again", lambda: _starts(ssm, host), timeout=120, every=1)
 
