@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--backwards"):
         items.reverse()
     items.sort(key=order)
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:
+    """A test that leaves another umask makes later ones fail: what they make can't be read by others."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    left = os.umask(before)
+    assert left == before, f"the test has left umask {left:03o}"
 
 
 class SuiteScheduling(LoadScopeScheduling):  # type: ignore[misc]

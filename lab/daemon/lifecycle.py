@@ -17,6 +17,7 @@ from lab.errors import LabError
 from lab.imports import catalog
 from lab.machines import cgroups
 from lab.machines.images import ImageStore
+from lab.modes import usual_umask
 from lab.network.hosts_file import HostsFile
 from lab.network.lab_network import LabNetwork
 from lab.run import run, spawn
@@ -36,7 +37,7 @@ def up(settings: Settings, progress: Progress) -> status_file.Daemon:
     Needs root on Linux (`prerequisites.require_linux`, `prerequisites.require_root`)."""
     prerequisites.require_programs()
     prerequisites.require_overlayfs()
-    with _alone(settings):
+    with _alone(settings), usual_umask():
         daemon = status_file.read(settings)
         if daemon is not None:
             missing = set(settings.oses) - set(daemon.oses)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from types import FrameType
 
 from lab.daemon import status_file
+from lab.modes import UMASK
 from lab.network import namespaces
 from lab.settings import ACCOUNT_ID, API_PORT, Settings
 
@@ -27,6 +28,7 @@ MOTO_ENVIRONMENT = {
 
 def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT, then stops machines and load balancers. Called on the main thread of a process of its own."""
+    os.umask(UMASK)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     namespaces.enter_network(settings.netns_path)
     os.environ.update(MOTO_ENVIRONMENT)

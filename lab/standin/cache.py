@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.modes import usual_umask
 
 BUILDING = ".building-"
 KEEP_UNUSED_SECONDS = 14 * 24 * 3600
@@ -49,7 +50,7 @@ def build_once(folder: Path, name: str, key: str, make: Callable[[Path], None]) 
     try:
         with locked(folder / f".{name}.lock"):
             if not target.is_dir():
-                with building_folder(folder, name) as building:
+                with usual_umask(), building_folder(folder, name) as building:
                     make(building)
                     building.rename(target)
                 _remove_superseded(folder, name, target)

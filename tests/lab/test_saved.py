@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -19,8 +20,10 @@ pytestmark = pytest.mark.lab
 
 @pytest.fixture(scope="module")
 def saved() -> Iterator[RunningLab]:
-    """A lab of its own with one host and a parameter, saved as `one-host`."""
+    """A lab of its own with one host and a parameter, saved as `one-host`. Whoever starts it has a umask of his own."""
+    before = os.umask(0o077)
     with running(Settings.load(environment(own_name("saved"), LAB_OS="al2023"))) as lab:
+        os.umask(before)
         ec2 = lab.client("ec2")
         host = launch(ec2)
         wait_for("instance status ok", lambda: status(ec2, host) == "ok")

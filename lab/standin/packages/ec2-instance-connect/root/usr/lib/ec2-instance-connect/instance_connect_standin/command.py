@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import pwd
 import re
 import subprocess
@@ -25,7 +24,6 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own is made 
 
 def main(argv: list[str]) -> int:
     """`USER [FINGERPRINT]`. 0 also where there is no key: sshd goes on to others."""
-    os.umask(0o077)
     if not argv or not argv[0]:
         log("was invoked without a user and does nothing")
         return 1
