@@ -21,9 +21,9 @@ build {
       "--extra-vars",
       jsonencode({
         fleet_os              = var.os
-        fleet_report_dir      = "${local.repository}/build/hardening"
+        fleet_report_dir      = local.kept
         fleet_release         = local.artifact
-        image_finish_fetch_to = "${local.repository}/build/packer/${var.os}.image-manifest.json"
+        image_finish_fetch_to = "${local.kept}/image-manifest.json"
         image_finish_inputs = {
           image_name      = local.name
           source_ami      = data.amazon-parameterstore.source_ami.value

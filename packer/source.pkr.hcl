@@ -12,6 +12,8 @@ locals {
   regions    = distinct(concat([var.region], var.copy_regions))
   stamp      = formatdate("YYYYMMDD'T'hhmmss'Z'", timestamp())
   name       = "${var.tags["Application"]}-${var.environment}-${var.os}-${var.architecture}-${local.stamp}"
+  # Of its own, so that two bakes side by side don't mix.
+  kept = "${local.repository}/build/packer/${local.name}"
 
   artifact = merge({
     kind    = var.artifact_kind

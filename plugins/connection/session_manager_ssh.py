@@ -73,7 +73,9 @@ options:
     vars:
       - name: ansible_session_manager_host_keys_path
   session_seconds:
-    description: Time for a session to be there, with the retries of throttled calls, and for sshd to answer through it.
+    description:
+      - Time for sshd to answer through a session that was started.
+      - A call of AWS that is throttled or not answered is tried 12 times before that, with pauses of up to 20 seconds.
     type: int
     default: 120
     vars:
@@ -94,6 +96,7 @@ ansible_user: ec2-user
 """
 
 import getpass
+import os
 import random
 import subprocess
 import tempfile
@@ -194,9 +197,13 @@ class Connection(SshConnection):  # type: ignore[misc]
     def _open_once(self, session: ssh.Connection) -> ssh.Failure | None:
         """None if the session is open now."""
         session.forget()
+        try:
+            started = session.start()
+        except (proxy.ProxyError, OSError) as error:
+            return ssh.Failure(str(error), getattr(error, "passes", False))
         binary = self.get_option("ssh_executable")
         command = super()._build_command(binary, "ssh", self.host)
-        command = ssh.spliced(command, binary.encode(), [*session.common(), *session.opening()])
+        command = ssh.spliced(command, binary.encode(), [*session.common(), *session.opening(started)])
         display.vvv(f"SSH: OPEN {b' '.join(command).decode(errors='replace')}", host=self.host)
         # A file: a pipe would have no end before that of the master in the background.
         with tempfile.TemporaryFile() as said:
@@ -206,6 +213,7 @@ class Connection(SshConnection):  # type: ignore[misc]
                     stdin=subprocess.DEVNULL,
                     stdout=said,
                     stderr=said,
+                    env={**os.environ, **started.environment},
                     timeout=session.seconds + 60,
                     check=False,
                 ).returncode
@@ -216,14 +224,10 @@ class Connection(SshConnection):  # type: ignore[misc]
             said.seek(0)
             own = said.read().decode(errors="replace").strip()
         if code == 0 and session.is_open():
-            display.vvv(f"session {session.recorded().get('session_id')} is open", host=self.host)
+            display.vvv(f"session {started.id} is open", host=self.host)
             return None
         failure = ssh.opening_failure(session, code, time.time())
-        return (
-            ssh.Failure(f"{failure.message} ssh: {own}", failure.passes)
-            if own and "error" not in session.recorded()
-            else failure
-        )
+        return ssh.Failure(f"{failure.message} ssh: {own}", failure.passes) if own else failure
 
     def _run(
         self, cmd: list[bytes], in_data: bytes | None, sudoable: bool = True, checkrc: bool = True

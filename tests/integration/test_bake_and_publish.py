@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,11 @@ def baked(lab: ImageLab, release: dict[str, str]) -> dict[str, dict[str, Any]]:
     done = lab.bake(release)
     assert done.returncode == 0, done.stdout[-5000:]
     return {region: lab.images(region)[-1] for region in (EAST, WEST)}
+
+
+def kept(baked: dict[str, dict[str, Any]]) -> Path:
+    """What the control node keeps of the image."""
+    return Path(ROOT, "build/packer", baked[EAST]["Name"])
 
 
 @pytest.mark.slow
@@ -70,7 +76,7 @@ def test_the_bake_leaves_only_the_image(lab: ImageLab, baked: dict[str, dict[str
 
 
 def test_the_manifest_of_the_image_is_kept_on_the_control_node(baked: dict[str, dict[str, Any]]) -> None:
-    manifest = json.loads((ROOT / "build/packer/al2023.image-manifest.json").read_text())
+    manifest = json.loads((kept(baked) / "image-manifest.json").read_text())
     assert manifest["inputs"]["image_name"] == baked[EAST]["Name"]
     assert "nginx" in {component["name"] for component in manifest["sbom"]["components"]}
 
@@ -78,8 +84,8 @@ def test_the_manifest_of_the_image_is_kept_on_the_control_node(baked: dict[str, 
 def test_the_manifest_holds_what_the_controls_found_in_the_bake_and_the_record_of_the_files(
     baked: dict[str, dict[str, Any]],
 ) -> None:
-    manifest = json.loads((ROOT / "build/packer/al2023.image-manifest.json").read_text())
-    report = (ROOT / "build/hardening/bake-lab-al2023/bake.json").read_bytes()
+    manifest = json.loads((kept(baked) / "image-manifest.json").read_text())
+    report = (kept(baked) / "bake-lab-al2023/bake.json").read_bytes()
     controls = manifest["controls"]
     assert controls["sha256"] == hashlib.sha256(report).hexdigest()
     assert controls["results"]["aide-first-boot"] in ("changed", "pass") and controls["summary"].get("fail", 0) == 0
@@ -97,7 +103,7 @@ def test_a_check_run_of_the_publication_changes_nothing(lab: ImageLab, baked: di
 def test_a_tested_image_is_published_in_both_regions(lab: ImageLab, baked: dict[str, dict[str, Any]]) -> None:
     done = lab.play("publish_image")
     assert done.returncode == 0, done.stdout[-5000:]
-    digest = hashlib.sha256((ROOT / "build/packer/al2023.image-manifest.json").read_bytes()).hexdigest()
+    digest = hashlib.sha256((kept(baked) / "image-manifest.json").read_bytes()).hexdigest()
     for region, image in baked.items():
         assert lab.parameters(region) == {"current": image["ImageId"]}
         tags = {t["Key"]: t["Value"] for t in lab.images(region)[-1]["Tags"]}

@@ -1,12 +1,13 @@
 # Copyright: The ecommerce.fleet maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ProxyCommand of SSH through Session Manager: reads the host's keys, starts a session, pushes the public key, becomes the plugin.
+"""A session for SSH through Session Manager: reads the host's keys, starts the session, pushes the public key; how the plugin is started.
 
     ProxyCommand python3 …/_session_manager/proxy.py %h --user %r --port %p --region us-east-1 --public-key ~/.ssh/id_ed25519.pub
 
-A program by itself, of the standard library and botocore: it starts once for each connection, and ssh, scp and others start it without
-Ansible. Its last step replaces it by session-manager-plugin, so that nothing stays between ssh and the session.
+The connection plugin calls `connect` in Ansible's own process, which has botocore at hand: a Python of its own for each of many hosts costs
+more than the session. For ssh, scp and others without Ansible this file is a program, of the standard library and botocore. Its last step
+replaces it by session-manager-plugin, so that nothing stays between ssh and the session.
 
 Sources: "StartSession" (AWS Systems Manager API Reference), "SendSSHPublicKey" (EC2 Instance Connect API Reference), "Allow and control
 permissions for SSH connections through Session Manager" (AWS Systems Manager User Guide); how the plugin is called:
@@ -36,6 +37,8 @@ MINIMUM_PLUGIN = (1, 2, 764, 0)
 """Below that the AWS CLI says that the plugin is outdated."""
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 12}
 """botocore's: exponential backoff with full jitter, 20 s at most, for throttled calls. Many hosts are connected to at once."""
+CONNECT_SECONDS, READ_SECONDS = 10, 30
+"""For one try of a call."""
 KEY_SECONDS = 60
 """How long a pushed key is accepted (SendSSHPublicKey)."""
 HOST_KEYS = "/fleet/host-keys"
@@ -188,23 +191,24 @@ def _connection_errors() -> tuple[type[Exception], ...]:
     return exceptions.ConnectionError, exceptions.HTTPClientError
 
 
-def plugin_command(
-    program: str, target: Target, answer: Mapping[str, str], endpoint: str
-) -> tuple[list[str], dict[str, str]]:
-    """The plugin's arguments, as the AWS CLI passes them, and what the environment needs."""
+@dataclass(frozen=True)
+class Session:
+    """A session that was started. ``command``: the plugin's, as the AWS CLI starts it; ``environment``: what that needs besides the
+    process's own; ``pushed``: when the public key was, in seconds since 1970."""
+
+    id: str
+    command: list[str]
+    environment: dict[str, str]
+    pushed: float
+
+
+def started(program: str, target: Target, answer: Mapping[str, str], endpoint: str) -> Session:
+    """Of StartSession's answer, with a key that is pushed now."""
     session = {key: answer[key] for key in ("SessionId", "TokenValue", "StreamUrl")}
-    arguments = [
+    command = [
         program, RESPONSE_VARIABLE, target.region, "StartSession", target.profile, json.dumps(target.request), endpoint,
     ]  # fmt: skip
-    return arguments, {RESPONSE_VARIABLE: json.dumps(session)}
-
-
-def write_record(file: Path | None, record: Mapping[str, Any]) -> None:
-    """For who has started ssh: it hides what its ProxyCommand says where a connection is kept open (ControlPersist)."""
-    if file is not None:
-        new = file.with_name(f"{file.name}.new")
-        new.write_text(json.dumps(record), encoding="utf-8")
-        new.replace(file)
+    return Session(answer["SessionId"], command, {RESPONSE_VARIABLE: json.dumps(session)}, time.time())
 
 
 def clients(target: Target) -> Callable[[str], Any]:
@@ -215,35 +219,30 @@ def clients(target: Target) -> Callable[[str], Any]:
     except ImportError as error:
         raise ProxyError(f"{sys.executable} has no botocore, by which AWS is asked. Install boto3 for it.") from error
     make: Any = Session(profile=target.profile or None).create_client
-    return lambda service: make(service, region_name=target.region, config=Config(retries=RETRIES))
+    config = Config(retries=RETRIES, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
+    return lambda service: make(service, region_name=target.region, config=config)
 
 
-def connect(arguments: argparse.Namespace, target: Target) -> tuple[list[str], dict[str, str]]:
-    """Everything before the plugin; its command. Raises ProxyError."""
-    program = plugin(arguments.plugin)
+def connect(
+    target: Target, public_key: Path, program: str, known_hosts: Path | None = None, folder: str = HOST_KEYS
+) -> Session:
+    """Everything before the plugin, ``program``. ``known_hosts``: file to write the host's keys to, which it has published under
+    ``folder`` of Parameter Store; without it they are not read. Raises ProxyError, and OSError of a file."""
+    program = plugin(program)
     doing = "Reading the AWS settings"
     try:
-        public_key = Path(arguments.public_key).expanduser().read_text(encoding="utf-8").strip()
+        key = public_key.read_text(encoding="utf-8").strip()
         client = clients(target)
         ssm = client("ssm")
-        if arguments.known_hosts is not None:
+        if known_hosts is not None:
             doing = "Reading the published host keys (ssm:GetParameter)"
-            write_known_hosts(
-                arguments.known_hosts.expanduser(), target.instance, host_keys(ssm, target, arguments.host_keys)
-            )
+            write_known_hosts(known_hosts, target.instance, host_keys(ssm, target, folder))
         doing = f"Starting a session by document {DOCUMENT} (ssm:StartSession)"
         answer = start_session(ssm, lambda: client("ec2"), target)
         try:
             # Last: it is valid for a minute, and a throttled StartSession may take longer.
             doing = "Pushing the public key (ec2-instance-connect:SendSSHPublicKey)"
-            push_key(client("ec2-instance-connect"), target, public_key)
-            record = {
-                "session_id": answer["SessionId"],
-                "instance": target.instance,
-                "region": target.region,
-                "pushed": time.time(),
-            }
-            write_record(arguments.record, record)
+            push_key(client("ec2-instance-connect"), target, key)
         except Exception:
             ssm.terminate_session(SessionId=answer["SessionId"])
             raise
@@ -251,7 +250,11 @@ def connect(arguments: argparse.Namespace, target: Target) -> tuple[list[str], d
         raise
     except Exception as error:
         raise explained(error, doing, target) from error
-    return plugin_command(program, target, answer, ssm.meta.endpoint_url)
+    return started(program, target, answer, ssm.meta.endpoint_url)
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -261,13 +264,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--port", type=int, default=22, help="port of the host's sshd (%%p)")
     made.add_argument("--region", required=True, help="region of the host")
     made.add_argument("--profile", default="", help="profile of the AWS credentials")
-    made.add_argument("--public-key", required=True, help="file of the public key to push")
+    made.add_argument("--public-key", type=_path, required=True, help="file of the public key to push")
     made.add_argument(
-        "--known-hosts", type=Path, help="file to write the host's published keys to; without it they are not read"
+        "--known-hosts", type=_path, help="file to write the host's published keys to; without it they are not read"
     )
     made.add_argument("--host-keys", default=HOST_KEYS, help="Parameter Store path of the published host keys")
     made.add_argument("--plugin", default="session-manager-plugin", help="the program that carries a session")
-    made.add_argument("--record", type=Path, help="file for the session's id, or for the error")
     return made
 
 
@@ -275,10 +277,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     arguments = parser().parse_args(argv)
     target = Target(arguments.instance, arguments.user, arguments.port, arguments.region, arguments.profile)
     try:
-        command, environment = connect(arguments, target)
-        os.execve(command[0], command, {**os.environ, **environment})  # noqa: S606 - ssh's own stream, without anything between
+        session = connect(target, arguments.public_key, arguments.plugin, arguments.known_hosts, arguments.host_keys)
+        # ssh's own stream, without anything between.
+        os.execve(session.command[0], session.command, {**os.environ, **session.environment})  # noqa: S606
     except (ProxyError, OSError) as error:
-        write_record(arguments.record, {"error": str(error), "passes": getattr(error, "passes", False)})
         sys.exit(f"session_manager_ssh: {error}")
 
 

@@ -17,7 +17,6 @@ import re
 import shlex
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,7 +41,7 @@ NOT_SAID = re.compile(
 @dataclass(frozen=True)
 class Connection:
     """One host's. ``control``: path of the master's socket; ``key``: the run's private key; ``known_hosts``: None where a host's key is
-    accepted at the first connection; ``persist``: ssh's ControlPersist; ``seconds``: for a session to be there, with its retries."""
+    accepted at the first connection; ``persist``: ssh's ControlPersist; ``seconds``: for sshd to answer through a session."""
 
     target: proxy.Target
     control: Path
@@ -52,11 +51,10 @@ class Connection:
     plugin: str = "session-manager-plugin"
     persist: str = "60s"
     seconds: int = 120
-    python: str = sys.executable
 
     @property
     def record(self) -> Path:
-        """The session's id, or why there is none."""
+        """The session's id, and when the key was pushed: for the tasks to come, each a process of its own."""
         return Path(f"{self.control}.session")
 
     @property
@@ -64,15 +62,12 @@ class Connection:
         """The master's."""
         return Path(f"{self.control}.log")
 
-    def proxy_command(self) -> str:
-        target = self.target
-        words = [
-            self.python, proxy.__file__, target.instance, "--user", "%r", "--port", "%p", "--region", target.region,
-            "--public-key", f"{self.key}.pub", "--plugin", self.plugin, "--record", str(self.record),
-        ]  # fmt: skip
-        words += ["--profile", target.profile] if target.profile else []
-        words += ["--known-hosts", str(self.known_hosts), "--host-keys", self.host_keys] if self.known_hosts else []
-        return shlex.join(word if word in ("%r", "%p") else word.replace("%", "%%") for word in words)
+    def start(self) -> proxy.Session:
+        """A session for `opening`. Raises ProxyError, and OSError of a file."""
+        public_key = self.key.with_name(f"{self.key.name}.pub")
+        session = proxy.connect(self.target, public_key, self.plugin, self.known_hosts, self.host_keys)
+        self.record.write_text(json.dumps({"session_id": session.id, "pushed": session.pushed}), encoding="utf-8")
+        return session
 
     def common(self) -> list[str]:
         """Options of every ssh, scp and sftp: they come first, so nothing of a user's own overrides them."""
@@ -90,11 +85,12 @@ class Connection:
         """Further options of what goes through the open session only."""
         return _o(f"ProxyCommand=echo {shlex.quote(GONE)} >&2; exit 1", "ControlMaster=no", "ControlPersist=no")
 
-    def opening(self) -> list[str]:
+    def opening(self, session: proxy.Session) -> list[str]:
         """Further options of the master. What the plugin says before sshd answers is noted, and no command that is run later."""
+        proxy_command = shlex.join(session.command).replace("%", "%%")
         return [
             *_o(
-                f"ProxyCommand={self.proxy_command()}", "ControlMaster=yes", f"ControlPersist={self.persist}",
+                f"ProxyCommand={proxy_command}", "ControlMaster=yes", f"ControlPersist={self.persist}",
                 f"ConnectTimeout={self.seconds}", f"ServerAliveInterval={KEEP_ALIVE_SECONDS}", "ServerAliveCountMax=3",
                 # The plugin sends less than 1 MB/s, and a module is base64.
                 "Compression=yes",
@@ -123,7 +119,7 @@ class Connection:
                 record.with_suffix(".log").unlink(missing_ok=True)
 
     def recorded(self) -> dict[str, Any]:
-        """What the ProxyCommand has written; empty where it has not come so far."""
+        """Of the session that was started last; empty where none was."""
         try:
             found: dict[str, Any] = json.loads(self.record.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -189,16 +185,9 @@ class Failure:
 
 
 def opening_failure(connection: Connection, code: int, now: float) -> Failure:
-    """Of a master that ended with ``code``; None as code: it was ended because it took too long."""
+    """Of a master that ended with ``code`` although its session was started."""
     target, recorded, words = connection.target, connection.recorded(), connection.last_words()
-    if "error" in recorded:
-        return Failure(str(recorded["error"]), bool(recorded.get("passes")))
-    session = recorded.get("session_id")
-    if session is None:
-        return Failure(
-            f"ssh to {target} ended with {code} before a session was started: {words or 'it gave no reason'}.", True
-        )
-    through = f"session {session}"
+    through = f"session {recorded.get('session_id')}"
     if (
         "Host key verification failed" in words
         or "HOST IDENTIFICATION HAS CHANGED" in words
@@ -227,7 +216,7 @@ def opening_failure(connection: Connection, code: int, now: float) -> Failure:
             True,  # a host that has just booted has no such user yet
         )
     return Failure(
-        f"{through[0].upper()}{through[1:]} to {target} ended before sshd had let us in: {words or 'no reason was given'}.",
+        f"{through[0].upper()}{through[1:]} to {target} ended before sshd had let us in: {words or f'no reason was given (ssh: {code})'}.",
         True,
     )
 

@@ -8,6 +8,7 @@ import re
 import signal
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -38,8 +39,7 @@ if opening:
     lines = turn.read_text().splitlines() if turn.exists() else []
     turn.write_text("\n".join(lines[1:]))
     plan = json.loads(lines[0]) if lines else {}
-    record = {"session_id": "alice-1", "instance": "i", "region": "us-east-1", "pushed": plan.get("pushed", 9e9)}
-    pathlib.Path(control + ".session").write_text(json.dumps(plan.get("record", record)))
+    (folder / "response").write_text(os.environ["AWS_SSM_START_SESSION_RESPONSE"])
     pathlib.Path(control + ".log").write_text(plan.get("log", ""))
     if plan.get("code"):
         sys.exit(plan["code"])
@@ -64,6 +64,9 @@ class Host:
 
     def __init__(self, folder: Path, sockets: str) -> None:
         self.folder, self.sockets = folder, sockets
+        self.asked: list[tuple[Any, ...]] = []
+        self.answers: list[proxy.ProxyError | float] = []
+        """What comes of the next starts of a session: an error, or when its key was pushed."""
         program = folder / "ssh"
         program.write_text(SSH.replace("__FOLDER__", str(folder)))
         program.chmod(0o755)
@@ -80,6 +83,16 @@ class Host:
         made.set_options(var_options={**given, **variables})
         made.set_become_plugin(become_loader.get("ansible.builtin.sudo"))
         return made
+
+    def start(self, *given: Any) -> proxy.Session:
+        """In the place of AWS."""
+        self.asked.append(given)
+        answer = self.answers.pop(0) if self.answers else time.time()
+        if isinstance(answer, proxy.ProxyError):
+            raise answer
+        words = ("/bin/session-manager-plugin", proxy.RESPONSE_VARIABLE, "us-east-1", "StartSession", "")
+        command = [*words, '{"a b": "100%"}', ""]
+        return proxy.Session("alice-1", command, {proxy.RESPONSE_VARIABLE: "secret-token"}, answer)
 
     def opens(self, *plans: str) -> None:
         (self.folder / "opening").write_text("\n".join(plans))
@@ -112,6 +125,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     # A socket's path is 108 characters at most.
     with tempfile.TemporaryDirectory() as sockets:
         made = Host(tmp_path, sockets)
+        monkeypatch.setattr(proxy, "connect", made.start)
         yield made
         made.end_masters()
 
@@ -138,17 +152,17 @@ def test_a_host_costs_one_session_however_much_is_run_on_it(host: Host) -> None:
     assert host.started == ["open", "run", "run", "run"]
 
 
-def test_the_master_connects_through_the_proxy_program_and_verifies_the_published_key(host: Host) -> None:
+def test_the_master_connects_through_the_plugin_and_verifies_the_published_key(host: Host) -> None:
     host.connection().exec_command("true", sudoable=False)
     arguments = host.calls[0][1]
     found = options(arguments)
-    run = str(host.folder / "tmp" / "session-manager")
-    command = found["ProxyCommand"]
-    assert (
-        f"{proxy.__file__} {INSTANCE} --user %r --port %p --region us-east-1 --public-key {run}/id_ed25519.pub"
-        in command
-    )
-    assert f"--known-hosts {run}/known_hosts --host-keys /fleet/host-keys" in command
+    run = host.folder / "tmp" / "session-manager"
+    target = proxy.Target(INSTANCE, "ec2-user", 22, "us-east-1")
+    asked = (target, run / "id_ed25519.pub", "session-manager-plugin", run / "known_hosts", "/fleet/host-keys")
+    assert host.asked == [asked]
+    words = "/bin/session-manager-plugin AWS_SSM_START_SESSION_RESPONSE us-east-1 StartSession ''"
+    assert found["ProxyCommand"] == f"""{words} '{{"a b": "100%%"}}' ''"""
+    assert (host.folder / "response").read_text() == "secret-token"
     assert (found["StrictHostKeyChecking"], found["UserKnownHostsFile"]) == ("yes", f"{run}/known_hosts")
     assert (found["HostKeyAlias"], found["IdentityFile"], found["IdentitiesOnly"]) == (
         INSTANCE,
@@ -192,7 +206,7 @@ def test_accept_new_reads_no_published_keys_and_refuses_another_key_later(host: 
     host.connection(ansible_session_manager_host_key_checking="accept_new").exec_command("true", sudoable=False)
     found = options(host.calls[0][1])
     assert found["StrictHostKeyChecking"] == "accept-new"
-    assert "--known-hosts" not in found["ProxyCommand"]
+    assert host.asked[0][3] is None
     assert "UserKnownHostsFile" not in found
 
 
@@ -242,15 +256,15 @@ def test_exit_code_255_of_a_command_is_the_commands_own(host: Host) -> None:
 
 
 def test_opening_is_tried_again_as_often_as_asked_for_what_may_pass(host: Host) -> None:
-    host.opens(*['{"code": 255, "record": {"error": "i-1 is not connected", "passes": true}}'] * 9)
+    host.answers = [proxy.ProxyError("i-1 is not connected", passes=True)] * 9
     assert failure(host.connection()) == "i-1 is not connected"
-    assert host.started == ["open"] * 3
+    assert (len(host.asked), host.started) == (3, [])
 
 
 def test_what_does_not_pass_is_not_tried_again(host: Host) -> None:
-    host.opens(*['{"code": 255, "record": {"error": "denied", "passes": false}}'] * 9)
+    host.answers = [proxy.ProxyError("denied")] * 9
     assert failure(host.connection()) == "denied"
-    assert host.started == ["open"]
+    assert (len(host.asked), host.started) == (1, [])
 
 
 def test_a_host_that_refuses_at_first_is_let_in_at_the_next_try(host: Host) -> None:
@@ -271,7 +285,8 @@ def test_a_changed_host_key_is_named_and_not_tried_again(host: Host) -> None:
 
 
 def test_a_key_that_expired_before_sshd_asked_is_pushed_again(host: Host) -> None:
-    host.opens('{"code": 255, "pushed": 1, "log": "Permission denied (publickey).\\n"}')
+    host.answers = [1.0]
+    host.opens('{"code": 255, "log": "Permission denied (publickey).\\n"}')
     assert host.connection().exec_command("true", sudoable=False)[0] == 0
     assert host.started == ["open", "open", "run"]
 
