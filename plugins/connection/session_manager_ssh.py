@@ -226,7 +226,7 @@ class Connection(SshConnection):  # type: ignore[misc]
         if code == 0 and session.is_open():
             display.vvv(f"session {started.id} is open", host=self.host)
             return None
-        failure = ssh.opening_failure(session, code, time.time())
+        failure = ssh.opening_failure(session, started, code, time.time())
         return ssh.Failure(f"{failure.message} ssh: {own}", failure.passes) if own else failure
 
     def _run(

@@ -54,7 +54,7 @@ class Connection:
 
     @property
     def record(self) -> Path:
-        """The session's id, and when the key was pushed: for the tasks to come, each a process of its own."""
+        """The session's id: for the tasks to come, each a process of its own."""
         return Path(f"{self.control}.session")
 
     @property
@@ -66,7 +66,7 @@ class Connection:
         """A session for `opening`. Raises ProxyError, and OSError of a file."""
         public_key = self.key.with_name(f"{self.key.name}.pub")
         session = proxy.connect(self.target, public_key, self.plugin, self.known_hosts, self.host_keys)
-        self.record.write_text(json.dumps({"session_id": session.id, "pushed": session.pushed}), encoding="utf-8")
+        self.record.write_text(json.dumps({"session_id": session.id}), encoding="utf-8")
         return session
 
     def common(self) -> list[str]:
@@ -184,10 +184,10 @@ class Failure:
     passes: bool
 
 
-def opening_failure(connection: Connection, code: int, now: float) -> Failure:
+def opening_failure(connection: Connection, started: proxy.Session, code: int, now: float) -> Failure:
     """Of a master that ended with ``code`` although its session was started."""
-    target, recorded, words = connection.target, connection.recorded(), connection.last_words()
-    through = f"session {recorded.get('session_id')}"
+    target, words = connection.target, connection.last_words()
+    through = f"session {started.id}"
     if (
         "Host key verification failed" in words
         or "HOST IDENTIFICATION HAS CHANGED" in words
@@ -204,7 +204,7 @@ def opening_failure(connection: Connection, code: int, now: float) -> Failure:
             False,
         )
     if "Permission denied" in words:
-        age = now - float(recorded.get("pushed", now))
+        age = now - started.pushed
         if age >= proxy.KEY_SECONDS:
             return Failure(
                 f"The key that was pushed to {target} expired before its sshd asked for it, {age:.0f} s later ({through}).",
